@@ -1,0 +1,1 @@
+"""Work outside requests: signals, timers, spooler, mules, remote calls."""

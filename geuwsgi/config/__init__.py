@@ -1,0 +1,1 @@
+"""Text to settings: sources, dialect, kinds of values, resolution."""

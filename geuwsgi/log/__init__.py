@@ -1,0 +1,1 @@
+"""Request lines and where log lines go."""

@@ -1,0 +1,1 @@
+"""The supervising process: policy, loop, generations."""

@@ -1,0 +1,1 @@
+"""Files and relays sent without holding a core."""

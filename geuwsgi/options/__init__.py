@@ -1,0 +1,1 @@
+"""Declarations of the options, one module a subject."""

@@ -1,0 +1,1 @@
+"""Snapshots of the running instance for people and programs."""

@@ -1,0 +1,1 @@
+"""A child's life: privileges, hub, load, serve, drain."""
