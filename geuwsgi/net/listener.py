@@ -1,0 +1,160 @@
+"""One listening socket, and how it is handed over to another process.
+
+Sockets are opened in `geuwsgi.net.listeners`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from geuwsgi.net.address import (
+    AbstractAddress,
+    Address,
+    DescriptorAddress,
+    SharedAddress,
+    TcpAddress,
+    UnixAddress,
+)
+from geuwsgi.net.binding import adopt
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """A socket that listens and what is spoken on it.
+
+    ``name`` is the address as the option wrote it, with the real port where the system
+    chose it. ``tls`` is the certificate part of the value (``cert,key,ciphers,ca``),
+    empty where no TLS is spoken. Listeners on one ``shared-socket`` have one socket.
+    """
+
+    kind: str
+    protocol: str
+    socket: socket.socket
+    name: str
+    server_port: str
+    address: Address
+    tls: str = ""
+    path: str = ""
+    inode: tuple[int, int] = (0, 0)
+    inherited: bool = False
+    shared: int | None = None
+    origin: str = field(default="", repr=False)
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether peers have no address of their own."""
+        return self.socket.family == socket.AF_UNIX
+
+    def fileno(self) -> int:
+        """Return the descriptor; -1 after close."""
+        return self.socket.fileno()
+
+    def describe(self, index: int) -> str:
+        """Return the line uWSGI prints at start for its socket number ``index``."""
+        fd = self.fileno()
+        family = {socket.AF_UNIX: "UNIX", socket.AF_INET6: "TCP6"}.get(
+            self.socket.family, "TCP"
+        )
+        if self.shared is not None:
+            return (
+                f"uwsgi socket {index} mapped to shared socket {self.shared}"
+                f" ({self.name}) fd {fd}"
+            )
+        if self.inherited:
+            family = "UNIX" if self.is_unix else "INET"
+            return (
+                f"uwsgi socket {index} inherited {family} address {self.name} fd {fd}"
+            )
+        if self.kind in {"http", "https", "https2", "http-to-https"}:
+            return f"uWSGI http bound on {self.name} fd {fd}"
+        auto = isinstance(self.address, TcpAddress) and self.address.port == 0
+        chosen = " (port auto-assigned)" if auto else ""
+        return f"uwsgi socket {index} bound to {family} address {self.name}{chosen} fd {fd}"
+
+    def close(self, *, vacuum: bool = False) -> None:
+        """Close the socket; with ``vacuum`` remove its file, if the file is its own.
+
+        A file that another server has put in its place stays. May be called twice.
+        """
+        self.socket.close()
+        if vacuum and self.path:
+            with contextlib.suppress(OSError):
+                status = os.stat(self.path)
+                if (status.st_dev, status.st_ino) == self.inode:
+                    os.unlink(self.path)
+
+
+def dropped(old: Iterable[Listener], new: Iterable[Listener]) -> list[Listener]:
+    """Return the listeners of ``old`` whose socket no listener of ``new`` uses."""
+    kept = {id(listener.socket) for listener in new}
+    return [listener for listener in old if id(listener.socket) not in kept]
+
+
+def to_wire(listeners: Iterable[Listener]) -> str:
+    """Return the listeners as text for `from_wire` in a process that inherits them.
+
+    The descriptors keep their numbers, so pass them on as they are (`fileno`).
+    """
+    return json.dumps(
+        [
+            {
+                "fd": listener.fileno(),
+                "kind": listener.kind,
+                "protocol": listener.protocol,
+                "name": listener.name,
+                "server_port": listener.server_port,
+                "address": [
+                    type(listener.address).__name__,
+                    *(
+                        getattr(listener.address, name)
+                        for name in listener.address.__slots__
+                    ),
+                ],
+                "tls": listener.tls,
+                "path": listener.path,
+                "inode": list(listener.inode),
+                "inherited": listener.inherited,
+                "shared": listener.shared,
+                "origin": listener.origin,
+            }
+            for listener in listeners
+        ]
+    )
+
+
+def from_wire(text: str, *, inheritable: bool = False) -> list[Listener]:
+    """Return the listeners that `to_wire` wrote, over the same descriptors.
+
+    They are closed on a further exec unless ``inheritable``: what an application
+    starts must not keep the site's port open. Raises StartupError if a descriptor did
+    not come along.
+    """
+    sockets: dict[int, socket.socket] = {}
+    listeners = []
+    for entry in json.loads(text):
+        fd = entry.pop("fd")
+        if fd not in sockets:
+            sockets[fd] = adopt(fd).socket
+            os.set_inheritable(fd, inheritable)
+        kind, *values = entry.pop("address")
+        entry["address"] = _ADDRESSES[kind](*values)
+        entry["inode"] = tuple(entry["inode"])
+        listeners.append(Listener(socket=sockets[fd], **entry))
+    return listeners
+
+
+_ADDRESSES: Mapping[str, type[Address]] = {
+    kind.__name__: kind
+    for kind in (
+        TcpAddress,
+        UnixAddress,
+        AbstractAddress,
+        DescriptorAddress,
+        SharedAddress,
+    )
+}
