@@ -1,0 +1,21 @@
+"""Response headers."""
+
+from __future__ import annotations
+
+from geuwsgi.options.declare import Section, option
+from geuwsgi.options.kinds import TEXTS
+
+
+class Headers(Section):
+    """Response headers."""
+
+    add_header: tuple[str, ...] = option("add a header to every response", TEXTS)
+    collect_header: tuple[str, ...] = option(
+        "copy a response header into a request variable (for logs/routes)",
+        TEXTS,
+        aliases=("response-header-collect",),
+    )
+    del_header: tuple[str, ...] = option(
+        "remove a header from every response", TEXTS, aliases=("rem-header",)
+    )
+    pull_header: tuple[str, ...] = option("same and strip it from the response", TEXTS)
