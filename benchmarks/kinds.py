@@ -1,0 +1,200 @@
+"""What is measured: one declaration a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .requests import FEW_FIELDS, http_request, uwsgi_packet
+from .servers import Wire
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Load with one request over and over; `half_load` paces it at half of the most."""
+
+    request: bytes
+    connections: int = 32
+    close: bool = False
+    half_load: bool = False
+
+
+@dataclass(frozen=True)
+class LongPolls:
+    """So many polls held at once and woken together."""
+
+    connections: int
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Websocket messages: echoed, or sent to all."""
+
+    size: int
+    connections: int = 32
+    in_flight: int = 1
+    broadcast: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of plots: the same load on every server that speaks its wire.
+
+    `only` limits it to servers for which it makes sense; empty means all.
+    """
+
+    name: str
+    title: str
+    wire: Wire
+    module: str
+    load: Requests | LongPolls | Messages
+    only: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        if isinstance(self.load, LongPolls):
+            return "woken/s"
+        return "messages/s" if isinstance(self.load, Messages) else "requests/s"
+
+
+_WSGI = (
+    "geuwsgi",
+    "uwsgi-gevent",
+    "gunicorn-gevent",
+    "gunicorn-gthread",
+    "granian",
+    "fastwsgi",
+    "waitress",
+    "pywsgi",
+)
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        "http-12",
+        "HTTP, keep-alive, a browser's 12 fields",
+        Wire.HTTP,
+        "hello",
+        Requests(http_request()),
+    ),
+    Kind(
+        "http-2",
+        "HTTP, keep-alive, 2 fields",
+        Wire.HTTP,
+        "hello",
+        Requests(http_request(fields=FEW_FIELDS)),
+    ),
+    Kind(
+        "http-close",
+        "HTTP, one request a connection, 12 fields",
+        Wire.HTTP,
+        "hello",
+        Requests(http_request(close=True), close=True),
+    ),
+    Kind(
+        "uwsgi-unix",
+        "uwsgi protocol, Unix socket, one request a connection",
+        Wire.UWSGI_UNIX,
+        "hello",
+        Requests(uwsgi_packet(), close=True),
+    ),
+    Kind(
+        "uwsgi-tcp",
+        "uwsgi protocol, TCP, one request a connection",
+        Wire.UWSGI_TCP,
+        "hello",
+        Requests(uwsgi_packet(), close=True),
+    ),
+    Kind(
+        "longpoll-10k",
+        "10,000 long polls held, then woken by one event",
+        Wire.HTTP_HELD,
+        "longpoll",
+        LongPolls(10_000),
+    ),
+    Kind(
+        "post-10k",
+        "HTTP, POST of 10 KB",
+        Wire.HTTP,
+        "transfer",
+        Requests(http_request("/post", body=b"z" * 10_000)),
+        _WSGI,
+    ),
+    Kind(
+        "large",
+        "HTTP, response of 100 KB",
+        Wire.HTTP,
+        "transfer",
+        Requests(http_request("/large")),
+        _WSGI,
+    ),
+    Kind(
+        "stream",
+        "HTTP, response of 1,000 chunks",
+        Wire.HTTP,
+        "transfer",
+        Requests(http_request("/stream"), connections=8),
+        _WSGI,
+    ),
+    Kind(
+        "flask",
+        "a Flask page",
+        Wire.HTTP,
+        "flask_page",
+        Requests(http_request()),
+        _WSGI,
+    ),
+    Kind(
+        "django",
+        "a Django page",
+        Wire.HTTP,
+        "django_page",
+        Requests(http_request()),
+        _WSGI,
+    ),
+    Kind(
+        "websocket-64",
+        "websocket echo, 64 bytes",
+        Wire.WEBSOCKET,
+        "uwsgi_websocket",
+        Messages(64),
+    ),
+    Kind(
+        "websocket-16k",
+        "websocket echo, 16 KiB",
+        Wire.WEBSOCKET,
+        "uwsgi_websocket",
+        Messages(16384),
+    ),
+    Kind(
+        "websocket-16",
+        "websocket echo, 64 bytes, 16 in flight",
+        Wire.WEBSOCKET,
+        "uwsgi_websocket",
+        Messages(64, in_flight=16),
+    ),
+    Kind(
+        "broadcast",
+        "websocket broadcast to 500, 64 bytes",
+        Wire.WEBSOCKET,
+        "uwsgi_websocket",
+        Messages(64, connections=500, broadcast=True),
+    ),
+    Kind(
+        "latency",
+        "HTTP at half load beside a computing greenlet",
+        Wire.HTTP,
+        "computing",
+        Requests(http_request(), half_load=True),
+        ("geuwsgi", "uwsgi-gevent", "gunicorn-gevent", "pywsgi"),
+    ),
+    Kind(
+        "longpoll-100k",
+        "100,000 long polls held, then woken by one event",
+        Wire.HTTP_HELD,
+        "longpoll",
+        LongPolls(100_000),
+        ("geuwsgi",),
+    ),
+)
+
+QUICK = ("http-12", "http-2", "http-close", "uwsgi-unix", "uwsgi-tcp", "longpoll-10k")
+"""What is run when no kinds are named."""

@@ -1,0 +1,257 @@
+"""Runs kinds on servers in interleaved rounds and keeps every sample."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from .environment import APPLICATIONS, Environment
+from .kinds import Kind, LongPolls, Messages, Requests
+from .processes import Running
+from .requests import http_request, uwsgi_packet
+from .servers import Place, Server, Wire
+
+Sample = dict[str, float]
+"""Figures of one server in one round: `rate`, `cpu_us`, `p50_us`, `errors`, …"""
+
+
+@dataclass
+class Result:
+    """All samples of one kind, by server; a server that failed has its reason."""
+
+    kind: Kind
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def figure(self, server: str, name: str) -> float | None:
+        """The median over the rounds; None where it was not measured."""
+        values = [
+            sample[name] for sample in self.samples.get(server, ()) if name in sample
+        ]
+        return median(values) if values else None
+
+    def ratio(self, server: str, peer: str, name: str = "rate") -> float | None:
+        """The median of the rounds' ratios: what slows a round slows both."""
+        pairs = [
+            (ours[name], theirs[name])
+            for ours, theirs in zip(
+                self.samples.get(server, ()), self.samples.get(peer, ()), strict=False
+            )
+            if name in ours and theirs.get(name)
+        ]
+        return median(ours / theirs for ours, theirs in pairs) if pairs else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and where: `seconds` of load, `rounds` turns, the two cores."""
+
+    environment: Environment
+    rounds: int
+    seconds: float
+    server_core: int
+    load_core: int
+
+
+def run_kind(
+    plan: Plan,
+    kind: Kind,
+    servers: Iterable[Server],
+    progress: Callable[[str], None],
+) -> Result:
+    """Measures `kind` round by round; `progress` is told of each round's end."""
+    result = Result(kind)
+    able = [
+        server
+        for server in servers
+        if kind.wire in server.wires and (not kind.only or server.name in kind.only)
+    ]
+    for number in range(1, plan.rounds + 1):
+        for server in able:
+            if server.name in result.failures:
+                continue
+            try:
+                sample = _measure(plan, kind, server)
+            except (RuntimeError, subprocess.SubprocessError) as exc:
+                result.failures[server.name] = str(exc)
+                continue
+            result.samples.setdefault(server.name, []).append(sample)
+        progress(f"{kind.name}: round {number} of {plan.rounds}")
+    return result
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Allows this process and its children `wanted` open files, or as many as it may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, hard),) * 2)
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _measure(plan: Plan, kind: Kind, server: Server) -> Sample:
+    connections = kind.load.connections
+    with tempfile.TemporaryDirectory(prefix="geuwsgi-bench-") as name:
+        place = Place(
+            plan.environment, Path(name), _free_port(), kind.module, connections
+        )
+        running = Running(
+            server.wires[kind.wire](place),
+            core=plan.server_core,
+            directory=APPLICATIONS,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "."},
+        )
+        try:
+            family, address, request = _probe(kind, place)
+            sample = {"start_s": running.wait_until_answering(family, address, request)}
+            sample |= _LOADS[type(kind.load)](plan, kind, place, running)
+        finally:
+            running.stop()
+    return sample
+
+
+def _probe(kind: Kind, place: Place) -> tuple[int, str | tuple[str, int], bytes]:
+    tcp = ("127.0.0.1", place.port)
+    request = kind.load.request if isinstance(kind.load, Requests) else b""
+    if kind.wire is Wire.UWSGI_UNIX:
+        return socket.AF_UNIX, str(place.socket), request or uwsgi_packet()
+    if kind.wire is Wire.WEBSOCKET:
+        return socket.AF_INET, tcp, _UPGRADE
+    return socket.AF_INET, tcp, request or http_request("/held")
+
+
+_UPGRADE = http_request(
+    "/echo",
+    fields=(
+        ("Host", "127.0.0.1"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+        ("Origin", "http://127.0.0.1"),
+    ),
+)
+
+
+def _requests(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    load = kind.load
+    assert isinstance(load, Requests)
+    target = (
+        f"unix:{place.socket}"
+        if kind.wire is Wire.UWSGI_UNIX
+        else f"tcp:{place.address}"
+    )
+    request = place.directory / "request"
+    request.write_bytes(load.request)
+    command = [
+        plan.environment.client("load"),
+        *("--target", target, "--request", str(request)),
+        *("--connections", str(load.connections)),
+        *(("--close",) if load.close else ()),
+    ]
+    if not load.half_load:
+        return _loaded(plan, [*command, "--seconds", str(plan.seconds)], running)
+    most = _loaded(plan, [*command, "--seconds", "1"], running)["rate"]
+    paced = [*command, "--rate", str(most / 2), "--seconds", str(plan.seconds)]
+    return {**_loaded(plan, paced, running), "most": most}
+
+
+def _messages(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    load = kind.load
+    assert isinstance(load, Messages)
+    command = [
+        plan.environment.client("websocket"),
+        *("--target", f"tcp:{place.address}"),
+        *("--path", "/broadcast" if load.broadcast else "/echo"),
+        *("--connections", str(load.connections), "--size", str(load.size)),
+        *("--inflight", str(load.in_flight), "--seconds", str(plan.seconds)),
+        *(("--broadcast",) if load.broadcast else ()),
+    ]
+    return _loaded(plan, command, running)
+
+
+def _loaded(plan: Plan, command: list[str], running: Running) -> Sample:
+    before = running.usage()
+    output = _client(plan, command)
+    after = running.usage(memory=True)
+    sample: Sample = json.loads(output)
+    if not sample["total"]:
+        raise RuntimeError(f"no request was answered: {running.output()[-500:]}")
+    used = after.cpu_seconds - before.cpu_seconds
+    sample["cpu_us"] = used * 1e6 / sample["total"]
+    sample["pss_kib"] = after.pss_kib
+    return sample
+
+
+def _client(plan: Plan, command: list[str]) -> str:
+    finished = subprocess.run(
+        ["taskset", "-c", str(plan.load_core), *command],
+        capture_output=True,
+        text=True,
+        timeout=plan.seconds + 60,
+    )
+    if finished.returncode:
+        raise RuntimeError(f"the load client failed: {finished.stderr.strip()}")
+    return finished.stdout
+
+
+def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    connections = kind.load.connections
+    files: list[str] = []
+    for option, path in (("hold", "/poll"), ("count", "/held"), ("wake", "/wake")):
+        request = place.directory / option
+        request.write_bytes(http_request(path, close=option != "hold"))
+        files += [f"--{option}", str(request)]
+    idle = running.usage(memory=True)
+    holder = subprocess.Popen(
+        [
+            *("taskset", "-c", str(plan.load_core)),
+            plan.environment.client("longpoll"),
+            *("--target", f"tcp:{place.address}", "--connections", str(connections)),
+            *files,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdin and holder.stdout and holder.stderr
+        first = holder.stdout.readline()
+        if not first:
+            said = holder.stderr.read().strip()
+            raise RuntimeError(f"{said}; {running.output()[-500:]}")
+        held = running.usage(memory=True)
+        rest, said = holder.communicate("\n", timeout=120)
+        if holder.returncode:
+            raise RuntimeError(f"the wake-up failed: {said.strip()}")
+    finally:
+        holder.kill()
+        holder.wait()
+    sample: Sample = {**json.loads(first), **json.loads(rest)}
+    sample["idle_kib"] = idle.pss_kib
+    sample["held_kib"] = held.pss_kib
+    sample["kib_each"] = held.pss_kib / connections
+    sample["kib_more_each"] = (held.pss_kib - idle.pss_kib) / connections
+    sample["rate"] = sample["answered"] / sample["wake_seconds"]
+    sample["errors"] = sample["failed"] + connections - sample["answered"]
+    return sample
+
+
+_LOADS = {Requests: _requests, Messages: _messages, LongPolls: _long_polls}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

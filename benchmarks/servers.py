@@ -1,0 +1,244 @@
+"""How each server is started for each way of talking to it.
+
+Every server gets one worker on one core, keep-alive on, request logging off. geuwsgi
+and uWSGI get the same options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from .environment import Environment
+
+
+class Wire(Enum):
+    """What is spoken to the server, and over what."""
+
+    HTTP = "HTTP over TCP"
+    HTTP_HELD = "HTTP over TCP, many connections held"
+    UWSGI_UNIX = "uwsgi protocol over a Unix socket"
+    UWSGI_TCP = "uwsgi protocol over TCP"
+    WEBSOCKET = "websocket over TCP"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server of one round stands."""
+
+    environment: Environment
+    directory: Path
+    port: int
+    module: str
+    connections: int
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "server.sock"
+
+    def peer(self, command: str) -> str:
+        return str(self.environment.peers / command)
+
+
+Command = Callable[[Place], "list[str]"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One measured server: `needs` is the command or package that must be there."""
+
+    name: str
+    title: str
+    needs: str
+    wires: Mapping[Wire, Command]
+
+
+def _uwsgi_options(place: Place, *listener: str, gevent: bool = True) -> list[str]:
+    return [
+        *listener,
+        *(["--gevent", str(max(1000, place.connections + 100))] if gevent else []),
+        "--wsgi-file",
+        f"{place.module}.py",
+        "--listen",
+        "4096",
+        "--disable-logging",
+        "--log-5xx",
+    ]
+
+
+def _uwsgi_family(
+    executable: Callable[[Place], str], *, gevent: bool = True
+) -> dict[Wire, Command]:
+    def on(*listener: str) -> Command:
+        def command(place: Place) -> list[str]:
+            where = [
+                text.format(address=place.address, socket=place.socket)
+                for text in listener
+            ]
+            return [executable(place), *_uwsgi_options(place, *where, gevent=gevent)]
+
+        return command
+
+    return {
+        Wire.HTTP: on("--http", "{address}", "--http-keepalive"),
+        Wire.HTTP_HELD: on("--http-socket", "{address}"),
+        Wire.UWSGI_UNIX: on("--socket", "{socket}"),
+        Wire.UWSGI_TCP: on("--socket", "{address}"),
+        Wire.WEBSOCKET: on("--http-socket", "{address}"),
+    }
+
+
+def _gunicorn(worker: str) -> Callable[..., Command]:
+    def on(protocol: str = "http", unix: bool = False) -> Command:
+        def command(place: Place) -> list[str]:
+            return [
+                place.peer("gunicorn"),
+                *("--worker-class", worker, "--workers", "1", "--threads", "4"),
+                *("--worker-connections", str(max(1000, place.connections + 100))),
+                *("--keep-alive", "75", "--backlog", "4096", "--log-level", "warning"),
+                *("--protocol", protocol),
+                *("--bind", f"unix:{place.socket}" if unix else place.address),
+                f"{place.module}:application",
+            ]
+
+        return command
+
+    return on
+
+
+def _granian(interface: str, module: str | None = None) -> Command:
+    def command(place: Place) -> list[str]:
+        return [
+            place.peer("granian"),
+            *("--interface", interface, "--workers", "1", "--runtime-threads", "1"),
+            *(("--blocking-threads", "1") if interface == "wsgi" else ()),
+            *("--http", "1", "--backlog", "4096", "--backpressure", "2048"),
+            *("--no-ws", "--log-level", "warning"),
+            *(("--loop", "uvloop") if interface == "rsgi" else ()),
+            *("--host", "127.0.0.1", "--port", str(place.port)),
+            f"{module or place.module}:application",
+        ]
+
+    return command
+
+
+def _waitress(place: Place) -> list[str]:
+    return [
+        place.peer("waitress-serve"),
+        f"--listen={place.address}",
+        "--threads=4",
+        "--backlog=4096",
+        "--connection-limit=2000",
+        f"{place.module}:application",
+    ]
+
+
+def _script(name: str) -> Command:
+    def command(place: Place) -> list[str]:
+        return [place.peer("python"), name, str(place.port), place.module]
+
+    return command
+
+
+def _nginx(place: Place) -> list[str]:
+    configuration = place.directory / "nginx.conf"
+    configuration.write_text(
+        f"""daemon off; master_process off; worker_processes 1;
+        pid {place.directory}/nginx.pid; error_log stderr crit;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off; keepalive_requests 100000000;
+            client_body_temp_path {place.directory}/body;
+            proxy_temp_path {place.directory}/proxy;
+            fastcgi_temp_path {place.directory}/fastcgi;
+            uwsgi_temp_path {place.directory}/uwsgi;
+            scgi_temp_path {place.directory}/scgi;
+            server {{
+                listen {place.address} backlog=4096;
+                default_type text/plain;
+                location / {{ return 200 "Hello, World!"; }}
+            }}
+        }}"""
+    )
+    return ["nginx", "-c", str(configuration), "-p", str(place.directory)]
+
+
+GEUWSGI = Server(
+    "geuwsgi",
+    "geuwsgi",
+    "",
+    _uwsgi_family(lambda place: str(place.environment.geuwsgi)),
+)
+
+SERVERS: tuple[Server, ...] = (
+    GEUWSGI,
+    Server(
+        "uwsgi-gevent",
+        "uWSGI --gevent",
+        "uwsgi",
+        _uwsgi_family(lambda place: place.peer("uwsgi")),
+    ),
+    Server(
+        "uwsgi-sync",
+        "uWSGI, one request at a time",
+        "uwsgi",
+        {
+            wire: command
+            for wire, command in _uwsgi_family(
+                lambda place: place.peer("uwsgi"), gevent=False
+            ).items()
+            if wire in (Wire.HTTP, Wire.UWSGI_UNIX, Wire.UWSGI_TCP)
+        },
+    ),
+    Server(
+        "gunicorn-gevent",
+        "gunicorn, gevent worker",
+        "gunicorn",
+        {
+            Wire.HTTP: _gunicorn("gevent")(),
+            Wire.HTTP_HELD: _gunicorn("gevent")(),
+            Wire.UWSGI_UNIX: _gunicorn("gevent")("uwsgi", unix=True),
+            Wire.UWSGI_TCP: _gunicorn("gevent")("uwsgi"),
+        },
+    ),
+    Server(
+        "gunicorn-gthread",
+        "gunicorn, gthread worker",
+        "gunicorn",
+        {Wire.HTTP: _gunicorn("gthread")()},
+    ),
+    Server("granian", "granian, WSGI", "granian", {Wire.HTTP: _granian("wsgi")}),
+    Server(
+        "granian-rsgi",
+        "granian, RSGI",
+        "granian",
+        {Wire.HTTP: _granian("rsgi", "rsgi_hello")},
+    ),
+    Server(
+        "fastwsgi", "fastwsgi", "fastwsgi", {Wire.HTTP: _script("fastwsgi_server.py")}
+    ),
+    Server("waitress", "waitress", "waitress", {Wire.HTTP: _waitress}),
+    Server(
+        "pywsgi",
+        "gevent.pywsgi",
+        "gevent",
+        {
+            Wire.HTTP: _script("pywsgi_server.py"),
+            Wire.HTTP_HELD: _script("pywsgi_server.py"),
+        },
+    ),
+    Server("nginx", "nginx, constant answer", "", {Wire.HTTP: _nginx}),
+    Server("picows", "picows", "picows", {Wire.WEBSOCKET: _script("picows_server.py")}),
+    Server(
+        "websockets",
+        "websockets",
+        "websockets",
+        {Wire.WEBSOCKET: _script("websockets_server.py")},
+    ),
+)
