@@ -1,0 +1,1 @@
+"""Files answered without the application."""
