@@ -1,0 +1,33 @@
+"""The time, read once a tick instead of once a request.
+
+Deadlines need no better resolution than the tick that looks at them, so everything
+that sets one takes the time from here: an attribute, not a system call. The clock is
+monotonic; only the text of the Date field follows the wall clock.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+
+
+class Clock:
+    """``now`` is monotonic seconds; ``date_line`` a rendered Date field line.
+
+    Whoever owns the clock calls ``tick`` several times a second.
+    """
+
+    __slots__ = ("_second", "date_line", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.date_line = ""
+        self._second = 0
+        self.tick()
+
+    def tick(self) -> None:
+        self.now = time.monotonic()
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self.date_line = f"Date: {formatdate(second, usegmt=True)}\r\n"

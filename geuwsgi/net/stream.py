@@ -1,0 +1,308 @@
+"""A connected socket that parks its greenlet instead of blocking.
+
+Not a gevent socket, because of what those cost a request: two watcher operations, a
+timer and several Python calls a wait. Here a connection has one read watcher that
+stays started while requests follow each other, so that waiting costs the kernel
+nothing; and system calls are made on the plain socket, which never blocks.
+
+One greenlet reads, one writes. A second one fails loudly. Operating system errors
+become ``Disconnected`` here and nowhere else.
+
+Deadlines are values, not timers: ``deadline`` is the time (of ``Clock.now``) at
+which a wait in progress fails; whoever owns the streams calls ``expire`` on those
+whose deadline has passed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent, greenlet
+
+from geuwsgi.errors import Disconnected, LocalProtocolError, PeerTimeout
+
+if TYPE_CHECKING:
+    import _socket
+
+_READ = 1
+_WRITE = 2
+_SENDFILE_BLOCK = 1 << 20
+
+
+class Stream:
+    """Owns ``sock``, a plain non-blocking ``_socket.socket``, until ``close``.
+
+    ``hub`` is the gevent hub of the thread that uses the stream.
+    """
+
+    __slots__ = (
+        "_armed",
+        "_fd",
+        "_hub",
+        "_reader",
+        "_recv",
+        "_send",
+        "_sock",
+        "_watcher",
+        "_writer",
+        "closed",
+        "deadline",
+    )
+
+    def __init__(self, sock: _socket.socket, hub: Any) -> None:
+        self._sock = sock
+        self._recv = sock.recv
+        self._send = sock.send
+        self._fd = sock.fileno()
+        self._hub = hub
+        self._watcher: Any = None
+        self._armed = False
+        self._reader: greenlet | None = None
+        self._writer: greenlet | None = None
+        self.closed = False
+        self.deadline = 0.0
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 once closed."""
+        return -1 if self.closed else self._fd
+
+    @property
+    def socket(self) -> _socket.socket:
+        """The plain socket. Whoever reads or writes it takes over the stream."""
+        return self._sock
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a greenlet is parked on this stream."""
+        return self._reader is not None or self._writer is not None
+
+    # Reading
+
+    def recv(self, size: int) -> bytes:
+        """Return at most ``size`` bytes, b"" at the end of the stream.
+
+        Parks the greenlet until there are some. Raises Disconnected if the peer
+        reset the connection, PeerTimeout past the deadline.
+        """
+        while True:
+            try:
+                return self._recv(size)
+            except BlockingIOError:
+                self.wait_readable()
+            except OSError as exc:
+                raise self._translate(exc) from exc
+
+    def recv_after_wait(self, size: int) -> bytes:
+        """As ``recv``, for when nothing is expected to be there yet.
+
+        After a response the next request is at least one round trip away: asking
+        the kernel first would cost a system call that fails.
+        """
+        self.wait_readable()
+        return self.recv(size)
+
+    def recv_nowait(self, size: int) -> bytes | None:
+        """Return what is there, b"" at the end of the stream, None if nothing is."""
+        try:
+            return self._recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            raise self._translate(exc) from exc
+
+    def wait_readable(self) -> None:
+        """Park the greenlet until the socket can be read, or is closed."""
+        if self._reader is not None:
+            raise LocalProtocolError("two greenlets read the same connection")
+        if self.closed:
+            raise Disconnected("the connection is closed")
+        if not self._armed:
+            if self._watcher is None:
+                self._watcher = self._hub.loop.io(self._fd, _READ)
+            self._watcher.start(self._on_readable)
+            self._armed = True
+        self._reader = getcurrent()
+        try:
+            # greenlet.switch, not Hub.switch: the latter looks for hooks that no
+            # greenlet here has.
+            greenlet.switch(self._hub)
+        finally:
+            self._reader = None
+
+    def _on_readable(self) -> None:
+        reader = self._reader
+        if reader is None:
+            # Bytes came while nobody reads: a level-triggered watcher would spin.
+            self._watcher.stop()
+            self._armed = False
+            return
+        self._reader = None
+        reader.switch()
+
+    # Writing
+
+    def send_all(self, octets: bytes | memoryview) -> None:
+        """Send all of ``octets``; parks the greenlet while the peer is slow.
+
+        Raises Disconnected if the peer is gone, PeerTimeout past the deadline.
+        """
+        try:
+            sent = self._send(octets)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            raise self._translate(exc) from exc
+        if sent != len(octets):
+            self._send_rest(memoryview(octets)[sent:])
+
+    def _send_rest(self, rest: memoryview) -> None:
+        while rest:
+            self.wait_writable()
+            try:
+                rest = rest[self._send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as exc:
+                raise self._translate(exc) from exc
+
+    def send_nowait(self, octets: bytes | memoryview) -> int:
+        """Send what the kernel takes at once; return how many bytes that was."""
+        try:
+            return self._send(octets)
+        except BlockingIOError:
+            return 0
+        except OSError as exc:
+            raise self._translate(exc) from exc
+
+    def send_file(
+        self,
+        fd: int,
+        offset: int,
+        count: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Send ``count`` bytes of the file ``fd`` from ``offset``, by sendfile(2).
+
+        Returns how many were sent: fewer if the file ends early. ``progress`` is
+        told the number of bytes after each piece.
+        """
+        left = count
+        while left:
+            try:
+                sent = os.sendfile(self._fd, fd, offset, min(left, _SENDFILE_BLOCK))
+            except BlockingIOError:
+                self.wait_writable()
+                continue
+            except OSError as exc:
+                raise self._translate(exc) from exc
+            if not sent:
+                break
+            offset += sent
+            left -= sent
+            if progress is not None:
+                progress(sent)
+        return count - left
+
+    def wait_writable(self) -> None:
+        """Park the greenlet until the socket takes bytes, or is closed."""
+        if self._writer is not None:
+            raise LocalProtocolError("two greenlets write the same connection")
+        if self.closed:
+            raise Disconnected("the connection is closed")
+        current = getcurrent()
+        # Slow readers are the exception, so the write watcher lives only as long
+        # as the wait.
+        watcher = self._hub.loop.io(self._fd, _WRITE)
+        self._writer = current
+        watcher.start(self._on_writable)
+        try:
+            greenlet.switch(self._hub)
+        finally:
+            self._writer = None
+            watcher.stop()
+            watcher.close()
+
+    def _on_writable(self) -> None:
+        writer = self._writer
+        if writer is not None:
+            self._writer = None
+            writer.switch()
+
+    # Ending
+
+    def expire(self) -> None:
+        """Fail the waits in progress with PeerTimeout. Call it in the hub."""
+        self.deadline = 0.0
+        self._fail_waits(PeerTimeout("the peer was silent for too long"))
+
+    def _fail_waits(self, error: Disconnected) -> None:
+        for waiting in (self._reader, self._writer):
+            if waiting is not None:
+                self._hub.loop.run_callback(self._throw, waiting, error)
+
+    def _throw(self, waiting: greenlet, error: Disconnected) -> None:
+        # Between the decision and now the wait may have ended by itself.
+        if self._reader is waiting or self._writer is waiting:
+            waiting.throw(error)
+
+    def shutdown_write(self) -> None:
+        """Tell the peer that nothing more comes."""
+        if not self.closed:
+            try:
+                self._sock.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # The peer was faster; there is nobody left to tell.
+
+    def reset_on_close(self) -> None:
+        """Make ``close`` reset the connection, so that a cut answer looks cut."""
+        if not self.closed:
+            try:
+                self._sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+                )
+            except OSError:
+                pass
+
+    def half_close_and_drain(self, limit: int) -> None:
+        """Close so that the peer reads the last answer to its end.
+
+        A socket closed with unread bytes resets the connection, and the reset eats
+        what the peer has not read yet. So: send the end, then read and forget up to
+        ``limit`` bytes, until the peer closes or ``deadline``.
+        """
+        self.shutdown_write()
+        try:
+            while limit > 0:
+                received = self.recv(65536)
+                if not received:
+                    break
+                limit -= len(received)
+        except Disconnected:
+            pass
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket. Greenlets parked on it get Disconnected. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._reader is not None or self._writer is not None:
+            self._fail_waits(Disconnected("the connection was closed"))
+        self.detach_watcher()
+        self._sock.close()
+
+    def detach_watcher(self) -> None:
+        """Give up the read watcher; a later wait makes a new one."""
+        watcher = self._watcher
+        if watcher is not None:
+            self._watcher = None
+            self._armed = False
+            watcher.stop()
+            watcher.close()
+
+    @staticmethod
+    def _translate(exc: OSError) -> Disconnected:
+        return Disconnected(exc.strerror or str(exc))

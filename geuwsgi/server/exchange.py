@@ -1,0 +1,410 @@
+"""One request and its response.
+
+The exchange owns the response: what the application said becomes bytes here, framed
+as the request's version and the response's status demand, in as few writes as can
+be. A body that is known whole goes out with its head in one.
+
+States: nothing said → head known (``start_response``) → head sent → complete. An
+exchange that was hijacked leaves the path: its bytes are somebody else's, and
+nothing is written here any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent, greenlet
+
+from geuwsgi.errors import Disconnected, LocalProtocolError
+from geuwsgi.protocol.chunked import LAST_CHUNK
+from geuwsgi.shared import scoreboard
+from geuwsgi.wsgi.response import RenderedHead, reason_phrase
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from geuwsgi.net.stream import Stream
+    from geuwsgi.server.connection import Connection
+    from geuwsgi.server.site import Site
+
+ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"]
+Headers = list[tuple[str, str]]
+
+_TX_BYTES = scoreboard.TX_BYTES
+#: Framing of the response body.
+_BY_LENGTH = 0
+_BY_CHUNKS = 1
+_BY_CLOSE = 2
+_NO_BODY = 3
+
+
+class Exchange:
+    """One request and its response, on ``connection``.
+
+    ``environ`` is the WSGI environ; ``received`` holds bytes that followed the
+    request's head, for whoever hijacks. Values that differ from the class's are set
+    on the instance: most requests never set most of them (12 attributes less a
+    request; benchmarks: http-hello).
+    """
+
+    core: int = -1
+    status: str = ""
+    headers: Headers | None = None
+    head: RenderedHead | None = None
+    headers_sent: bool = False
+    complete: bool = False
+    #: The connection was handed over; the server writes nothing any more.
+    upgraded: bool = False
+    keep_alive: bool = False
+    chunks_allowed: bool = False
+    protocol: str = "HTTP/1.1"
+    via: str = ""
+    app_number: int = -1
+    app_requests: int = 0
+    body_bytes: int = 0
+    header_bytes: int = 0
+    switches: int = 1
+    started: float = 0.0
+    duration: float = 0.0
+    packet_size: int = 0
+    vars_count: int = 0
+    #: Monotonic seconds at which harakiri ends the request; 0 never.
+    deadline: float = 0.0
+    abort_requested: bool = False
+    logvars: dict[str, bytes] | None = None
+    log_this: bool = True
+    input: Any = None
+    received: bytes = b""
+    greenlet: greenlet | None = None
+    _framing: int = _BY_LENGTH
+    _left: int = -1
+    _extra_headers: Headers | None = None
+    _on_end: list[Callable[[], None]] | None = None
+
+    def __init__(
+        self, site: Site, connection: Connection, environ: dict[str, Any]
+    ) -> None:
+        self.site = site
+        self.connection = connection
+        self.environ = environ
+
+    # What others may ask.
+
+    @property
+    def stream(self) -> Stream:
+        return self.connection.stream
+
+    @property
+    def method(self) -> str:
+        return str(self.environ.get("REQUEST_METHOD", ""))
+
+    @property
+    def code(self) -> int:
+        """The status as a number, 0 before there is one."""
+        return self.head.code if self.head is not None else 0
+
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` when the exchange ends, however it does."""
+        if self._on_end is None:
+            self._on_end = []
+        self._on_end.append(callback)
+
+    def set_logvar(self, name: str, value: bytes) -> None:
+        if self.logvars is None:
+            self.logvars = {}
+        self.logvars[name] = value
+
+    def add_header(self, name: str, value: str) -> None:
+        """Add a field to the response, whoever makes it."""
+        if self._extra_headers is None:
+            self._extra_headers = []
+        self._extra_headers.append((name, value))
+
+    def set_deadline(self, seconds: float) -> None:
+        """End the request in ``seconds`` from now; 0: never (uWSGI: harakiri)."""
+        self.deadline = monotonic() + seconds if seconds > 0 else 0.0
+
+    def release_core(self) -> None:
+        """Give the core back: the rest of this exchange only moves bytes."""
+        if self.core >= 0:
+            core = self.core
+            self.core = -1
+            self.site.cores.give(core)
+
+    # PEP 3333
+
+    def start_response(
+        self, status: str, headers: Headers, exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """See PEP 3333. Errors in the arguments are raised here, at their cause."""
+        if self.head is not None:
+            self._restart(exc_info)
+        self.head = self.site.renderer.render(status, headers)
+        self.status = status
+        self.headers = headers
+        return self.write
+
+    def _restart(self, exc_info: ExcInfo | None) -> None:
+        if exc_info is None:
+            raise LocalProtocolError("start_response called twice without exc_info")
+        try:
+            if self.headers_sent:
+                raise exc_info[1].with_traceback(exc_info[2])
+        finally:
+            # The traceback holds this frame: a cycle that would keep the request.
+            del exc_info
+
+    def write(self, chunk: bytes) -> None:
+        """Send a piece of the body, and the head before the first one."""
+        if self.upgraded or not chunk:
+            return
+        if self.headers_sent:
+            self._write_more(chunk)
+            return
+        self._write_head(-1, chunk)
+
+    def write_whole(self, body: bytes) -> None:
+        """Send a body of which this is all, with its head in one write."""
+        if self.upgraded:
+            return
+        if self.headers_sent:
+            if body:
+                self._write_more(body)
+            self.finish()
+            return
+        self._write_head(len(body), body)
+        if self._left > 0:
+            self.finish()
+        self.complete = True
+
+    def finish(self) -> None:
+        """End the body. Cuts the connection if it is shorter than announced."""
+        if self.complete or self.upgraded:
+            return
+        if not self.headers_sent:
+            self._write_head(0, b"")
+        elif self._framing == _BY_CHUNKS:
+            self._send(LAST_CHUNK)
+        elif self._framing == _BY_LENGTH and self._left > 0:
+            self.keep_alive = False
+            self.cut()
+            raise LocalProtocolError(
+                f"response body is {self._left} bytes shorter than its Content-Length"
+            )
+        self.complete = True
+
+    def cut(self) -> None:
+        """Make the client see that the answer is not whole."""
+        self.keep_alive = False
+        self.connection.stream.reset_on_close()
+
+    # Bytes
+
+    def _require_head(self) -> RenderedHead:
+        head = self.head
+        if head is None:
+            raise LocalProtocolError("the application did not call start_response")
+        if self.site.response_filters or self._extra_headers:
+            head = self._filtered_head(head)
+        return head
+
+    def _filtered_head(self, head: RenderedHead) -> RenderedHead:
+        for response_filter in self.site.response_filters:
+            response_filter(self)
+        headers = list(self.headers or ())
+        if self._extra_headers:
+            headers += self._extra_headers
+            self._extra_headers = None
+        self.head = head = self.site.renderer.render(self.status, headers)
+        return head
+
+    def _write_head(self, known_length: int, first: bytes) -> None:
+        """Send the head, and ``first`` behind it in the same write.
+
+        ``known_length`` is the length of the whole body, -1 if it is not known.
+        """
+        head = self._require_head()
+        connection = self.connection
+        code = head.code
+        length = head.content_length
+        framing = ""
+        if code == 204 or code == 304:
+            # RFC 9110 §8.6, §15.4.5: no body; a 304 may tell the length of another.
+            self._framing = _NO_BODY
+            if code == 304 and length >= 0:
+                framing = f"Content-Length: {length}\r\n"
+            first = b""
+        elif connection.is_head:
+            self._framing = _NO_BODY
+            if length >= 0:
+                framing = f"Content-Length: {length}\r\n"
+            elif known_length > 0:
+                framing = f"Content-Length: {known_length}\r\n"
+            first = b""
+        elif length >= 0 or known_length >= 0:
+            if length < 0:
+                length = known_length
+            framing = f"Content-Length: {length}\r\n"
+            self._left = length - len(first)
+            if self._left < 0:
+                first = first[:length]
+                self._report_excess(-self._left)
+                self._left = 0
+        elif self.chunks_allowed:
+            self._framing = _BY_CHUNKS
+            framing = "Transfer-Encoding: chunked\r\n"
+            first = b"%x\r\n%b\r\n" % (len(first), first)
+        else:
+            self._framing = _BY_CLOSE
+            self.keep_alive = False
+        if head.wants_close or self.site.draining:
+            self.keep_alive = False
+        text = (
+            f"{self.protocol} {code} {head.reason}\r\n{head.fields}{framing}"
+            f"{connection.closing_lines(self, head)}\r\n"
+        )
+        try:
+            octets = text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise TypeError("http header must be encodable in latin1") from None
+        self.header_bytes = len(octets)
+        self.headers_sent = True
+        if first:
+            self._send(octets + first if len(first) < 65536 else octets)
+            if len(first) >= 65536:
+                self._send(first)
+            self.body_bytes = len(first)
+        else:
+            self._send(octets)
+
+    def _write_more(self, chunk: bytes) -> None:
+        framing = self._framing
+        if framing == _BY_CHUNKS:
+            self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        elif framing == _BY_CLOSE:
+            self._send(chunk)
+        elif framing == _BY_LENGTH:
+            self._left -= len(chunk)
+            if self._left < 0:
+                excess = -self._left
+                chunk = chunk[:-excess]
+                self._left = 0
+                self._report_excess(excess)
+                if not chunk:
+                    return
+            self._send(chunk)
+        else:
+            return
+        self.body_bytes += len(chunk)
+
+    def _report_excess(self, excess: int) -> None:
+        if self.environ.get("geuwsgi.excess_reported") is None:
+            self.environ["geuwsgi.excess_reported"] = True
+            self.site.report(
+                f"response body is longer than its Content-Length: "
+                f"{excess} bytes not sent ({self.environ.get('REQUEST_URI')})"
+            )
+
+    def _send(self, octets: bytes) -> None:
+        stream = self.connection.stream
+        site = self.site
+        site.counters[_TX_BYTES] += len(octets)
+        stream.deadline = self._write_deadline()
+        stream.send_all(octets)
+        stream.deadline = 0.0
+
+    def write_file(self, fd: int, offset: int, count: int) -> None:
+        """Send ``count`` bytes of ``fd`` from ``offset`` as a piece of the body.
+
+        The head goes first if it was not sent; if the application gave no
+        Content-Length it announces ``count`` bytes and nothing may follow. The core
+        is given back: what is left to do is the kernel's.
+        """
+        if self.upgraded:
+            return
+        if not self.headers_sent:
+            self._write_head(count, b"")
+        framing = self._framing
+        if framing == _NO_BODY or not count:
+            return
+        self.via = "sendfile"
+        self.release_core()
+        if framing == _BY_CHUNKS:
+            self._send(b"%x\r\n" % count)
+        elif framing == _BY_LENGTH:
+            count = min(count, self._left)
+        stream = self.connection.stream
+        stream.deadline = self._write_deadline()
+        sent = stream.send_file(fd, offset, count, self._file_progress)
+        stream.deadline = 0.0
+        if framing == _BY_CHUNKS:
+            if sent < count:
+                self.cut()
+                raise LocalProtocolError(f"file ended {count - sent} bytes early")
+            self._send(b"\r\n")
+        elif framing == _BY_LENGTH:
+            self._left -= sent
+
+    def _file_progress(self, sent: int) -> None:
+        self.body_bytes += sent
+        self.site.counters[_TX_BYTES] += sent
+        self.connection.stream.deadline = self._write_deadline()
+
+    def _write_deadline(self) -> float:
+        return self.site.clock.now + self.site.limits.write_timeout
+
+    # Ends other than the application's.
+
+    def respond_error(self, status: int, message: str = "") -> None:
+        """Answer with a plain text error, if nothing was sent; else cut."""
+        self.keep_alive = False
+        if self.upgraded:
+            return
+        if self.headers_sent:
+            if not self.complete:
+                self.cut()
+            return
+        reason = reason_phrase(status)
+        body = f"{message or reason}\n".encode("latin-1", "replace")
+        self._extra_headers = None
+        self.status = f"{status} {reason}"
+        self.headers = [("Content-Type", "text/plain; charset=utf-8")]
+        self.head = self.site.renderer.render(self.status, self.headers)
+        try:
+            self.write_whole(body)
+        except Disconnected:
+            self.complete = True
+
+    def hijack(self) -> Stream:
+        """Hand the connection over; the server writes nothing to it any more.
+
+        Bytes of the client that were read already are in ``received``. The stream
+        is closed when the request's greenlet returns.
+        """
+        if self.headers_sent:
+            raise LocalProtocolError("the response has been started")
+        self.upgraded = True
+        self.keep_alive = False
+        self.deadline = 0.0
+        return self.connection.stream
+
+    def end(self) -> None:
+        """Run the callbacks of ``at_end``; each runs whatever the others do."""
+        callbacks = self._on_end
+        if callbacks is None:
+            return
+        self._on_end = None
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception as exc:
+                self.site.report(f"error at the end of a request: {exc!r}")
+
+    def yield_to_others(self) -> None:
+        """Let other greenlets run between two pieces of a body."""
+        self.switches += 1
+        hub = self.site.hub
+        hub.loop.run_callback(getcurrent().switch)
+        greenlet.switch(hub)

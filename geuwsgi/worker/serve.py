@@ -1,0 +1,330 @@
+"""The serving part of a worker: listeners in, answered requests out.
+
+``Server`` owns the acceptors, the connections with their greenlets, and the ticker:
+one timer a worker, which is the only clock its deadlines have.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent import get_hub
+from greenlet import getcurrent, greenlet
+
+from geuwsgi.net.clock import Clock
+from geuwsgi.net.server import Acceptor
+from geuwsgi.net.stream import Stream
+from geuwsgi.protocol.http1 import HeadParser
+from geuwsgi.server.abort import RequestAborted
+from geuwsgi.server.connection import (
+    Connection,
+    HttpConnection,
+    UwsgiConnection,
+    greenlet_body,
+)
+from geuwsgi.server.context import ConnectionGreenlet
+from geuwsgi.server.cores import Cores
+from geuwsgi.server.exchange import Exchange
+from geuwsgi.server.site import Limits, Site
+from geuwsgi.shared import scoreboard
+from geuwsgi.wsgi.filewrapper import FileWrapper
+from geuwsgi.wsgi.input import EmptyInput
+
+if TYPE_CHECKING:
+    import _socket
+
+    from geuwsgi.net.listener import Listener
+
+#: Seconds between two looks at the deadlines.
+TICK = 0.25
+
+#: Greenlets kept for the next connection. Making one costs 2 microseconds, half of
+#: what a short uwsgi request takes besides its system calls.
+_SPARE_GREENLETS = 32
+
+#: Connections accepted a turn of the loop.
+_ACCEPT_BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRequest:
+    """A request in flight, for people who ask what a worker is doing."""
+
+    core: int
+    method: str
+    uri: str
+    address: str
+    started: float
+    greenlet: greenlet | None
+
+    def stack(self) -> str:
+        """Return where the request's greenlet is, as a traceback is printed."""
+        frame = self.greenlet.gr_frame if self.greenlet is not None else None
+        if frame is None:
+            return "  (running now)\n"
+        return "".join(traceback.format_stack(frame))
+
+
+class Server:
+    """Serves ``listeners`` until it is drained.
+
+    Made after the fork, in the process and thread that serve: it takes that
+    thread's hub. ``cores`` is how many requests run at once (uWSGI: gevent).
+    """
+
+    def __init__(
+        self,
+        *,
+        listeners: Sequence[Listener],
+        find_application: Callable[[dict[str, Any]], Any],
+        counters: memoryview[int],
+        cores: int,
+        limits: Limits | None = None,
+        environ: dict[str, object] | None = None,
+        harakiri: float = 0.0,
+    ) -> None:
+        self.hub = hub = get_hub()
+        self.clock = Clock()
+        limits = limits or Limits()
+        self.site = Site(
+            hub=hub,
+            clock=self.clock,
+            limits=limits,
+            cores=Cores(
+                cores,
+                hub,
+                exhausted=self._pause_for_cores,
+                available=self._resume_for_cores,
+            ),
+            counters=counters,
+            base_environ=base_environ(cores),
+            find_application=find_application,
+            harakiri=harakiri,
+            parser=HeadParser(max_fields=limits.head_fields),
+        )
+        if environ:
+            self.site.base_environ.update(environ)
+        #: Told once a second, in the hub: for pings, buffers and the like.
+        self.on_second: list[Callable[[], None]] = []
+        self._spare: list[ConnectionGreenlet] = []
+        self._ticker: Any = None
+        self._ticks = 0
+        self._stopped_accepting = True
+        self._accept_errors = 0.0
+        self._acceptors = [
+            self._acceptor(listener) for listener in listeners if listener.socket
+        ]
+
+    # Accepting
+
+    def _acceptor(self, listener: Listener) -> Acceptor:
+        factory = UwsgiConnection if listener.protocol == "uwsgi" else HttpConnection
+        environ = dict(self.site.base_environ)
+        if factory is HttpConnection:
+            environ["SERVER_NAME"] = socket.gethostname()
+            environ["SERVER_PORT"] = listener.server_port
+            environ["SCRIPT_NAME"] = ""
+        hub = self.hub
+        site = self.site
+        is_unix = listener.socket.family == socket.AF_UNIX
+
+        def accepted(sock: _socket.socket, address: Any) -> None:
+            peer = environ
+            if factory is HttpConnection:
+                peer = environ.copy()
+                if is_unix:
+                    # What uWSGI says of a peer without an address.
+                    peer["REMOTE_ADDR"] = "0.0.0.0"
+                else:
+                    peer["REMOTE_ADDR"] = address[0]
+                    peer["REMOTE_PORT"] = str(address[1])
+            self._spawn(factory(site, Stream(sock, hub), peer))
+
+        return Acceptor(
+            listener.socket, accepted, self._accept_failed, batch=_ACCEPT_BATCH
+        )
+
+    def _spawn(self, connection: Connection) -> None:
+        """Start the connection's greenlet at once: its request is mostly here."""
+        if self._spare:
+            self._spare.pop().switch(connection)
+        else:
+            ConnectionGreenlet(self._live, self.hub).switch(connection)
+
+    def _live(self, connection: Connection) -> None:
+        current = getcurrent()
+        current.exchange = None  # type: ignore[attr-defined]
+        site = self.site
+        while True:
+            greenlet_body(site, connection)
+            del connection
+            if len(self._spare) >= _SPARE_GREENLETS:
+                return
+            self._spare.append(current)  # type: ignore[arg-type]
+            connection = greenlet.switch(self.hub)
+
+    def _accept_failed(self, exc: OSError) -> None:
+        # Once a second is enough to say that descriptors are used up.
+        if self.clock.now - self._accept_errors >= 1.0:
+            self._accept_errors = self.clock.now
+            self.site.report(
+                f"cannot accept connections: {exc.strerror} "
+                f"({len(self.site.connections)} are open)"
+            )
+
+    def _pause_for_cores(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.pause()
+        self.site.counters[scoreboard.ACCEPTING] = 0
+
+    def _resume_for_cores(self) -> None:
+        if not self._stopped_accepting:
+            for acceptor in self._acceptors:
+                acceptor.resume()
+            self.site.counters[scoreboard.ACCEPTING] = 1
+
+    def start(self) -> None:
+        """Begin to accept, and to watch deadlines. Returns at once."""
+        if self._ticker is None:
+            self._ticker = self.hub.loop.timer(TICK, TICK)
+            self._ticker.start(self._tick)
+        self._stopped_accepting = False
+        self._resume_for_cores()
+
+    def stop_accepting(self) -> None:
+        """Leave new connections to others. Open ones go on."""
+        self._stopped_accepting = True
+        self._pause_for_cores()
+
+    # Time
+
+    def _tick(self) -> None:
+        """Look at all deadlines. Runs in the hub: it must not raise or wait."""
+        self.clock.tick()
+        now = self.clock.now
+        for exchange in list(self.site.cores.holders.values()):
+            if 0.0 < exchange.deadline <= now:
+                self._abort(exchange, now)
+        self._ticks += 1
+        if self._ticks % 4:
+            return
+        expired = [
+            connection.stream
+            for connection in self.site.connections
+            if 0.0 < connection.stream.deadline <= now
+        ]
+        for stream in expired:
+            if stream.is_waiting:
+                stream.expire()
+        for callback in self.on_second:
+            try:
+                callback()
+            except Exception:
+                self.site.report(traceback.format_exc())
+
+    def _abort(self, exchange: Exchange, now: float) -> None:
+        """End one request that takes too long; its siblings go on."""
+        if not exchange.abort_requested:
+            exchange.abort_requested = True
+            self.site.counters[scoreboard.HARAKIRI_COUNT] += 1
+        # Should the application swallow it, it comes again in a second.
+        exchange.deadline = now + 1.0
+        seconds = time() - exchange.started
+        error = RequestAborted(
+            f"HARAKIRI [core {exchange.core}] "
+            f"{exchange.environ.get('REMOTE_ADDR', '')} - "
+            f"{exchange.method} {exchange.environ.get('REQUEST_URI', '')} "
+            f"since {int(exchange.started)} ({seconds:.1f} seconds)",
+            504,
+        )
+        self.throw_into(exchange, error)
+
+    def throw_into(self, exchange: Exchange, error: BaseException) -> None:
+        """Raise ``error`` where the request's greenlet waits."""
+        target = exchange.greenlet
+        if target is not None and not target.dead:
+            self.hub.loop.run_callback(_throw, exchange, target, error)
+
+    # Ending
+
+    def drain(self, *, reason: str, deadline_s: float) -> bool:
+        """Finish what is open and return; true if nothing had to be cut.
+
+        Blocks the calling greenlet. Idle connections are closed after a moment in
+        which a request that is on its way may still arrive; it is answered, with
+        ``Connection: close``. Requests past the deadline are ended.
+        """
+        self.stop_accepting()
+        site = self.site
+        site.draining = True
+        end = self.clock.now + deadline_s
+        idle_since = self.clock.now
+        grace = min(1.0, deadline_s)
+        while site.connections:
+            gevent.sleep(TICK / 5)
+            now = self.clock.now
+            if now - idle_since >= grace:
+                for connection in list(site.connections):
+                    if connection.idle and connection.stream.is_waiting:
+                        connection.stream.expire()
+            if now >= end:
+                return self._cut_everything(reason)
+        return True
+
+    def _cut_everything(self, reason: str) -> bool:
+        for request in list(self.site.cores.holders.values()):
+            self.throw_into(
+                request, RequestAborted(f"{reason}: the request took too long", 503)
+            )
+        gevent.sleep(TICK)
+        for connection in list(self.site.connections):
+            connection.stream.close()
+        gevent.sleep(0)
+        return False
+
+    def live_requests(self) -> list[LiveRequest]:
+        """Return the requests in flight, by core."""
+        return [
+            LiveRequest(
+                core=core,
+                method=exchange.method,
+                uri=str(exchange.environ.get("REQUEST_URI", "")),
+                address=str(exchange.environ.get("REMOTE_ADDR", "")),
+                started=exchange.started,
+                greenlet=exchange.greenlet,
+            )
+            for core, exchange in sorted(self.site.cores.holders.items())
+        ]
+
+
+def _throw(exchange: Exchange, target: greenlet, error: BaseException) -> None:
+    # The request may have ended between the decision and now, and its greenlet may
+    # serve another one.
+    if getattr(target, "exchange", None) is exchange:
+        target.throw(error)
+
+
+def base_environ(cores: int) -> dict[str, object]:
+    """Return the part of the WSGI environ that is the same for all requests."""
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": EmptyInput(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": cores > 1,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+        "uwsgi.version": b"2.0.31",
+        "uwsgi.node": os.uname().nodename.encode(),
+        "uwsgi.core": 0,
+    }

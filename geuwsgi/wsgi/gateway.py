@@ -1,0 +1,73 @@
+"""Calling an application and sending what it returns (PEP 3333)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from geuwsgi.wsgi.filewrapper import FileWrapper
+
+
+class Responder(Protocol):
+    """The side of an exchange that the gateway sees."""
+
+    environ: dict[str, Any]
+    upgraded: bool
+
+    @property
+    def headers_sent(self) -> bool: ...
+    def start_response(self, *args: Any) -> Callable[[bytes], None]: ...
+    def write(self, chunk: bytes) -> None: ...
+    def write_whole(self, body: bytes) -> None: ...
+    def write_file(self, fd: int, offset: int, count: int) -> None: ...
+    def finish(self) -> None: ...
+    def yield_to_others(self) -> None: ...
+
+
+def run_application(application: Callable[..., Any], responder: Responder) -> None:
+    """Call ``application`` and send its response.
+
+    The iterable's ``close`` is called whatever happens. Raises whatever the
+    application raises, and Disconnected if the client goes away.
+    """
+    result = application(responder.environ, responder.start_response)
+    kind = type(result)
+    if kind is list or kind is tuple:
+        # Everything is here, so the length is known and one write does.
+        responder.write_whole(result[0] if len(result) == 1 else b"".join(result))
+        return
+    try:
+        if kind is FileWrapper:
+            region = result.file_region()
+            if region is not None:
+                responder.write_file(*region)
+                responder.finish()
+                return
+        elif isinstance(result, bytes):
+            responder.write_whole(result)
+            return
+        elif isinstance(result, str):
+            raise TypeError("the application returned a str, not an iterable of bytes")
+        _send_pieces(result, responder)
+    finally:
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+
+
+def _send_pieces(result: Any, responder: Responder) -> None:
+    pieces = iter(result)
+    for chunk in pieces:
+        if not isinstance(chunk, bytes):
+            raise TypeError(
+                f"the application yielded {type(chunk).__name__}, not bytes"
+            )
+        if not chunk:
+            continue
+        if responder.upgraded:
+            return
+        if responder.headers_sent:
+            # A generator that never waits would keep the worker to itself.
+            responder.yield_to_others()
+        responder.write(chunk)
+    responder.finish()
