@@ -1,1 +1,1 @@
-"""Files and relays sent without holding a core."""
+"""What goes on when the application has said what to send: moving bytes."""
