@@ -45,7 +45,7 @@ class Acceptor(StreamServer):
 
     def do_read(self) -> tuple[_socket.socket, Any] | None:  # type: ignore[override]
         try:
-            fd, address = self.socket._accept()
+            fd, address = self.socket._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, ConnectionAbortedError):
             return None
         except OSError as exc:
@@ -61,7 +61,7 @@ class Acceptor(StreamServer):
         self._failed(exc)
         self.stop_accepting()
         self._timer = self.loop.timer(self.delay)
-        self._timer.start(self._start_accepting_if_started)
+        self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
         self.delay = min(self.max_delay, self.delay * 2)
 
     def handle(self, sock: _socket.socket, address: Any) -> None:

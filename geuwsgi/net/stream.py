@@ -15,8 +15,10 @@ whose deadline has passed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -251,20 +253,17 @@ class Stream:
     def shutdown_write(self) -> None:
         """Tell the peer that nothing more comes."""
         if not self.closed:
-            try:
+            # If the peer was faster, there is nobody left to tell.
+            with contextlib.suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass  # The peer was faster; there is nobody left to tell.
 
     def reset_on_close(self) -> None:
         """Make ``close`` reset the connection, so that a cut answer looks cut."""
         if not self.closed:
-            try:
+            with contextlib.suppress(OSError):
                 self._sock.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
-            except OSError:
-                pass
 
     def half_close_and_drain(self, limit: int) -> None:
         """Close so that the peer reads the last answer to its end.

@@ -25,7 +25,7 @@ from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
-    from geuwsgi.server.site import Site
+    from geuwsgi.server.site import Limits, Site
     from geuwsgi.wsgi.response import RenderedHead
 
 _READ_SIZE = 16384
@@ -44,10 +44,25 @@ class Connection:
     part and the peer's.
     """
 
-    __slots__ = ("__weakref__", "environ", "idle", "is_head", "site", "stream")
+    __slots__ = (
+        "__weakref__",
+        "environ",
+        "idle",
+        "is_head",
+        "limits",
+        "site",
+        "stream",
+    )
 
-    def __init__(self, site: Site, stream: Stream, environ: dict[str, object]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        stream: Stream,
+        environ: dict[str, object],
+        limits: Limits,
+    ) -> None:
         self.site = site
+        self.limits = limits
         self.stream = stream
         self.environ = environ
         #: Between requests: draining may close it without losing anything.
@@ -102,6 +117,8 @@ class Connection:
                     break
             else:
                 self._run_application(exchange)
+            if not exchange.complete and not exchange.upgraded:
+                exchange.finish()
         except BaseException as exc:
             self._fail(exchange, exc)
         finally:
@@ -134,16 +151,17 @@ class Connection:
             exchange.respond_error(500)
             return
         exchange.app_number = app.number
-        if exchange.input is not None and site.limits.post_buffering:
+        app.requests += 1
+        exchange.app_requests = app.requests
+        if exchange.input is not None and self.limits.post_buffering:
             self._buffer_body(exchange)
         run_application(app.call, exchange)
-        if not exchange.complete and not exchange.upgraded:
-            exchange.finish()
 
     def _buffer_body(self, exchange: Exchange) -> None:
         """Read the body before the application runs (uWSGI: post-buffering)."""
         body: BodyInput = exchange.input
-        file = tempfile.SpooledTemporaryFile(self.site.limits.post_buffering)
+        # Closed at the end of the exchange, which outlives this function.
+        file = tempfile.SpooledTemporaryFile(self.limits.post_buffering)  # noqa: SIM115
         length = 0
         while True:
             piece = body.read(65536)
@@ -184,7 +202,7 @@ class Connection:
 
     def _extend_read_deadline(self) -> None:
         site = self.site
-        self.stream.deadline = site.clock.now + site.limits.body_timeout
+        self.stream.deadline = site.clock.now + self.limits.body_timeout
 
     def refuse(self, error: RemoteProtocolError) -> None:
         """Answer a request that could not be read, and end the connection."""
@@ -200,7 +218,7 @@ class Connection:
         """Close without a reset that would eat the last answer."""
         site = self.site
         self.stream.deadline = site.clock.now + 2.0
-        self.stream.half_close_and_drain(site.limits.discard_bytes)
+        self.stream.half_close_and_drain(self.limits.discard_bytes)
 
 
 class HttpConnection(Connection):
@@ -208,8 +226,14 @@ class HttpConnection(Connection):
 
     __slots__ = ("_known_fields", "_known_framing", "_known_raw", "_requests")
 
-    def __init__(self, site: Site, stream: Stream, environ: dict[str, object]) -> None:
-        super().__init__(site, stream, environ)
+    def __init__(
+        self,
+        site: Site,
+        stream: Stream,
+        environ: dict[str, object],
+        limits: Limits,
+    ) -> None:
+        super().__init__(site, stream, environ, limits)
         self._requests = 0
         self._known_raw = b""
         self._known_fields: dict[str, object] = environ
@@ -219,7 +243,7 @@ class HttpConnection(Connection):
         site = self.site
         stream = self.stream
         clock = site.clock
-        limits = site.limits
+        limits = self.limits
         stream.deadline = clock.now + limits.head_timeout
         received = stream.recv(_READ_SIZE)
         while received:
@@ -264,7 +288,7 @@ class HttpConnection(Connection):
 
         Empty bytes if the peer closed without sending a request.
         """
-        limit = self.site.limits.head_bytes
+        limit = self.limits.head_bytes
         stream = self.stream
         while True:
             # RFC 9112 §2.2: an empty line before the request line is skipped.
@@ -318,13 +342,13 @@ class HttpConnection(Connection):
             return None
         exchange = Exchange(site, self, environ)
         self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        if flags & http1.KEEP_ALIVE:
+        if flags & http1.KEEP_ALIVE and self.limits.keep_alive:
             exchange.keep_alive = True
         if not flags & http1.HTTP_1_0:
             exchange.chunks_allowed = True
         rest = received[end + 4 :]
         if length:
-            limit = site.limits.body_bytes
+            limit = self.limits.body_bytes
             if 0 < limit < length:
                 self.refuse(
                     RemoteProtocolError(
@@ -360,7 +384,7 @@ class HttpConnection(Connection):
     def _attach_body(
         self, exchange: Exchange, length: int, flags: int, rest: bytes
     ) -> None:
-        limits = self.site.limits
+        limits = self.limits
         before = None
         if flags & http1.EXPECT_CONTINUE and not rest:
             before = self._send_continue
@@ -398,7 +422,7 @@ class HttpConnection(Connection):
         if body.before_first_read is not None:
             return False
         try:
-            return body.discard(self.site.limits.discard_bytes)
+            return body.discard(self.limits.discard_bytes)
         except RemoteProtocolError:
             return False
 
@@ -426,7 +450,7 @@ class UwsgiConnection(Connection):
     def _serve(self) -> None:
         site = self.site
         stream = self.stream
-        stream.deadline = site.clock.now + site.limits.head_timeout
+        stream.deadline = site.clock.now + self.limits.head_timeout
         received = stream.recv(_READ_SIZE)
         while len(received) < uwsgi.HEADER_SIZE:
             more = stream.recv(_READ_SIZE)
@@ -438,10 +462,10 @@ class UwsgiConnection(Connection):
         if modifier1 != uwsgi.REQUEST:
             self._other_modifier(modifier1, modifier2, received)
             return
-        if size > site.limits.head_bytes:
+        if size > self.limits.head_bytes:
             site.report(
                 f"invalid request block size: {size} "
-                f"(max {site.limits.head_bytes})...skip"
+                f"(max {self.limits.head_bytes})...skip"
             )
             self.refuse(RemoteProtocolError("request block too large", 431))
             return
@@ -478,9 +502,9 @@ class UwsgiConnection(Connection):
         # Kept until the end of the request only.
         del received
         self.run(exchange)
-        if not exchange.upgraded and exchange.complete:
-            if exchange.input is not None and not exchange.input.complete:
-                self.close_gently()
+        body = exchange.input
+        if exchange.complete and body is not None and not body.complete:
+            self.close_gently()
 
     def _complete_environ(self, environ: dict[str, object]) -> int:
         """Add the worker's keys and what front servers leave out; return the length.
@@ -492,9 +516,8 @@ class UwsgiConnection(Connection):
         for key, value in _DEFAULT_VARS:
             if key not in environ:
                 environ[key] = value
-        if "HTTP_TRANSFER_ENCODING" in environ:
-            # The front server has decoded the body, but nginx passes the field on.
-            del environ["HTTP_TRANSFER_ENCODING"]
+        # The front server has decoded the body, but nginx passes the field on.
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ.pop("HTTP_PROXY", None)
         scheme = get("UWSGI_SCHEME")
         if scheme is None:
@@ -511,7 +534,7 @@ class UwsgiConnection(Connection):
         if not given:
             return 0
         length = http1.parse_content_length(str(given))
-        limit = self.site.limits.body_bytes
+        limit = self.limits.body_bytes
         if 0 < limit < length:
             raise RemoteProtocolError(
                 f"request body of {length} bytes, more than {limit}", 413

@@ -315,7 +315,7 @@ class Exchange:
         stream.send_all(octets)
         stream.deadline = 0.0
 
-    def write_file(self, fd: int, offset: int, count: int) -> None:
+    def send_file(self, fd: int, offset: int, count: int) -> None:
         """Send ``count`` bytes of ``fd`` from ``offset`` as a piece of the body.
 
         The head goes first if it was not sent; if the application gave no
@@ -353,7 +353,7 @@ class Exchange:
         self.connection.stream.deadline = self._write_deadline()
 
     def _write_deadline(self) -> float:
-        return self.site.clock.now + self.site.limits.write_timeout
+        return self.site.clock.now + self.connection.limits.write_timeout
 
     # Ends other than the application's.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
 from geuwsgi.protocol.http1 import HeadParser
@@ -46,14 +46,17 @@ class Limits:
     #: A body is read before the application is called, in memory up to this size
     #: and in a file beyond; 0 leaves it on the wire (uWSGI: post-buffering).
     post_buffering: int = 0
+    keep_alive: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedApp:
-    """One application: its number in log lines and what to call."""
+class App(Protocol):
+    """One application: its number in log lines, what to call, its requests so far."""
 
     number: int
-    call: Application
+    requests: int
+
+    @property
+    def call(self) -> Application: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -66,11 +69,10 @@ class Site:
 
     hub: Any
     clock: Clock
-    limits: Limits
     cores: Cores
     counters: memoryview[int]
     base_environ: dict[str, object]
-    find_application: Callable[[dict[str, Any]], LoadedApp | None]
+    find_application: Callable[[dict[str, Any]], App | None]
     stages: tuple[Stage, ...] = ()
     #: Called with the exchange before its head is rendered; may change its headers.
     response_filters: tuple[Callable[[Exchange], None], ...] = ()
@@ -85,6 +87,7 @@ class Site:
     #: Called after each request, for limits on their number.
     request_ended: Callable[[], None] | None = None
     harakiri: float = 0.0
+    worker_id: int = 1
     trust_forwarded_proto: bool = True
     quiet_disconnects: bool = True
     draining: bool = False

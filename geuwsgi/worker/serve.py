@@ -77,7 +77,8 @@ class Server:
     """Serves ``listeners`` until it is drained.
 
     Made after the fork, in the process and thread that serve: it takes that
-    thread's hub. ``cores`` is how many requests run at once (uWSGI: gevent).
+    thread's hub. ``cores`` is how many requests run at once (uWSGI: gevent);
+    ``limits`` says what peers of a listener may do.
     """
 
     def __init__(
@@ -87,17 +88,17 @@ class Server:
         find_application: Callable[[dict[str, Any]], Any],
         counters: memoryview[int],
         cores: int,
-        limits: Limits | None = None,
+        limits: Callable[[Listener], Limits],
+        max_fields: int = 256,
         environ: dict[str, object] | None = None,
         harakiri: float = 0.0,
+        worker_id: int = 1,
     ) -> None:
         self.hub = hub = get_hub()
         self.clock = Clock()
-        limits = limits or Limits()
         self.site = Site(
             hub=hub,
             clock=self.clock,
-            limits=limits,
             cores=Cores(
                 cores,
                 hub,
@@ -108,7 +109,8 @@ class Server:
             base_environ=base_environ(cores),
             find_application=find_application,
             harakiri=harakiri,
-            parser=HeadParser(max_fields=limits.head_fields),
+            worker_id=worker_id,
+            parser=HeadParser(max_fields=max_fields),
         )
         if environ:
             self.site.base_environ.update(environ)
@@ -120,12 +122,12 @@ class Server:
         self._stopped_accepting = True
         self._accept_errors = 0.0
         self._acceptors = [
-            self._acceptor(listener) for listener in listeners if listener.socket
+            self._acceptor(listener, limits(listener)) for listener in listeners
         ]
 
     # Accepting
 
-    def _acceptor(self, listener: Listener) -> Acceptor:
+    def _acceptor(self, listener: Listener, limits: Limits) -> Acceptor:
         factory = UwsgiConnection if listener.protocol == "uwsgi" else HttpConnection
         environ = dict(self.site.base_environ)
         if factory is HttpConnection:
@@ -146,7 +148,7 @@ class Server:
                 else:
                     peer["REMOTE_ADDR"] = address[0]
                     peer["REMOTE_PORT"] = str(address[1])
-            self._spawn(factory(site, Stream(sock, hub), peer))
+            self._spawn(factory(site, Stream(sock, hub), peer, limits))
 
         return Acceptor(
             listener.socket, accepted, self._accept_failed, batch=_ACCEPT_BATCH

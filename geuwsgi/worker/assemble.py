@@ -1,0 +1,93 @@
+"""From settings to a server: the only place that knows both.
+
+What acts is told values, not settings; here they are taken out of the sections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from geuwsgi.server.site import Limits
+from geuwsgi.server.static.build import file_service, static_files
+from geuwsgi.worker.serve import Server
+
+if TYPE_CHECKING:
+    from geuwsgi.net.listener import Listener
+    from geuwsgi.options import Settings
+    from geuwsgi.shared.scoreboard import ScoreboardSlot
+    from geuwsgi.wsgi.applications import Applications
+
+#: uWSGI raises socket-timeout to this under gevent.
+_LEAST_SOCKET_TIMEOUT = 30.0
+
+#: Kinds of listeners that are uWSGI's router process there, with its timeouts.
+_ROUTER_KINDS = frozenset({"http", "https", "https2"})
+
+
+def cores_of(settings: Settings) -> int:
+    """Return how many requests a worker runs at once.
+
+    Without ``gevent`` a site asked for one request at a time, or for ``threads``;
+    greenlets serve those too.
+    """
+    workers = settings.workers
+    return workers.gevent or workers.async_ or max(1, workers.threads)
+
+
+def limits_of(settings: Settings, listener: Listener) -> Limits:
+    """Return what peers of ``listener`` may do."""
+    http = settings.http
+    timeout = max(settings.sockets.socket_timeout, _LEAST_SOCKET_TIMEOUT)
+    head_timeout = keepalive_timeout = timeout
+    keep_alive = True
+    if listener.kind in _ROUTER_KINDS:
+        timeout = http.http_timeout
+        head_timeout = http.http_headers_timeout or timeout
+        keepalive_timeout = timeout
+        if http.http_keepalive > 1:
+            keepalive_timeout = float(http.http_keepalive)
+        keep_alive = http.http_keepalive > 0
+    return Limits(
+        head_bytes=settings.limits.buffer_size,
+        body_bytes=settings.limits.limit_post,
+        head_timeout=head_timeout,
+        body_timeout=timeout,
+        write_timeout=timeout,
+        keepalive_timeout=keepalive_timeout,
+        post_buffering=settings.wsgi.post_buffering,
+        keep_alive=keep_alive,
+    )
+
+
+def build_server(
+    settings: Settings,
+    *,
+    listeners: Sequence[Listener],
+    applications: Applications,
+    slot: ScoreboardSlot,
+    worker_id: int,
+) -> Server:
+    """Build the server of one worker, in the process that will serve."""
+    environ: dict[str, object] = {
+        "wsgi.multiprocess": settings.workers.processes > 1,
+    }
+    server = Server(
+        listeners=listeners,
+        find_application=applications.find,
+        counters=slot.view,
+        cores=cores_of(settings),
+        limits=lambda listener: limits_of(settings, listener),
+        max_fields=max(settings.limits.max_vars, 128),
+        environ=environ,
+        harakiri=settings.workers.harakiri,
+        worker_id=worker_id,
+    )
+    site = server.site
+    if settings.wsgi.wsgi_disable_file_wrapper:
+        del site.base_environ["wsgi.file_wrapper"]
+    files = file_service(settings.static, settings.offload)
+    static = static_files(settings.static, files)
+    if static is not None:
+        site.stages += (static,)
+    return server
