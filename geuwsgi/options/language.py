@@ -40,9 +40,6 @@ class Language(Section):
         at_least=0,
         takes=Takes.MAYBE,
     )
-    fallback_config: str | None = option(
-        "re-exec with this other config file if the process ends with exit code 1", TEXT
-    )
     for_: tuple[str, ...] = option(
         "repeat the following options for each word, %(_) being the current word", TEXTS
     )
@@ -141,3 +138,9 @@ class Language(Section):
     yaml: tuple[str, ...] = option(
         "read a YAML file", TEXTS, short="y", aliases=("yml",)
     )
+    ignore_foreign: bool = option(
+        "skip options of other languages and platforms instead of refusing them",
+        FLAG,
+        since="geuwsgi",
+    )
+    toml: tuple[str, ...] = option("read a TOML file", TEXTS, since="geuwsgi")

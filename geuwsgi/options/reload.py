@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import FLAG, INT, SECONDS, TEXTS
+from geuwsgi.options.kinds import FLAG, INT, SECONDS, TEXT, TEXTS
 
 
 class Reload(Section):
@@ -28,6 +28,9 @@ class Reload(Section):
     exit_on_reload: bool = option(
         "exit instead of re-executing when a reload is asked (useful under supervisors)",
         FLAG,
+    )
+    fallback_config: str | None = option(
+        "re-exec with this other config file if the process ends with exit code 1", TEXT
     )
     forkbomb_delay: float = option(
         "sleep when workers die too quickly (default 2 s)",
