@@ -193,12 +193,15 @@ def _loaded(plan: Plan, command: list[str], running: Running) -> Sample:
 
 
 def _client(plan: Plan, command: list[str]) -> str:
-    finished = subprocess.run(
-        ["taskset", "-c", str(plan.load_core), *command],
-        capture_output=True,
-        text=True,
-        timeout=plan.seconds + 60,
-    )
+    try:
+        finished = subprocess.run(
+            ["taskset", "-c", str(plan.load_core), *command],
+            capture_output=True,
+            text=True,
+            timeout=plan.seconds + 30,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError("the load client waited in vain") from None
     if finished.returncode:
         raise RuntimeError(f"the load client failed: {finished.stderr.strip()}")
     return finished.stdout

@@ -102,7 +102,7 @@ def _gunicorn(worker: str) -> Callable[..., Command]:
                 *("--worker-class", worker, "--workers", "1", "--threads", "4"),
                 *("--worker-connections", str(max(1000, place.connections + 100))),
                 *("--keep-alive", "75", "--backlog", "4096", "--log-level", "warning"),
-                *("--protocol", protocol),
+                *("--protocol", protocol, "--uwsgi-allow-from", "*"),
                 *("--bind", f"unix:{place.socket}" if unix else place.address),
                 f"{place.module}:application",
             ]

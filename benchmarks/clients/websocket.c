@@ -15,6 +15,7 @@ struct connection {
     int fd;
     uint64_t skip;     /* payload bytes of the current frame still to come */
     size_t held;       /* bytes of a frame header kept in `header` */
+    unsigned opcode;   /* of the current frame */
     unsigned char header[14];
     size_t unsent;     /* bytes of whole frames that the socket did not take yet */
     size_t offset;     /* where in the frame the next byte is */
@@ -56,6 +57,12 @@ static void message(struct connection *c, int64_t at) {
     pump(c);
 }
 
+/* A pong between two messages; in the midst of one the peer may wait. */
+static void pong(struct connection *c) {
+    static const char frame_of_pong[6] = {(char)0x8a, (char)0x80, 1, 2, 3, 4};
+    if (!c->unsent) send_all(c->fd, frame_of_pong, sizeof frame_of_pong);
+}
+
 static void received(struct connection *c, struct connection *first, long count, int64_t at) {
     total++;
     if (broadcast) {
@@ -89,7 +96,8 @@ static void readable(struct connection *c, struct connection *first, long count,
             uint64_t take = (uint64_t)n - i < c->skip ? (uint64_t)n - i : c->skip;
             i += take;
             c->skip -= take;
-            if (!c->skip) received(c, first, count, at);
+            if (!c->skip && c->opcode == 9) pong(c);
+            else if (!c->skip) received(c, first, count, at);
             continue;
         }
         c->header[c->held++] = buffer[i++];
@@ -103,11 +111,15 @@ static void readable(struct connection *c, struct connection *first, long count,
             size = 0;
             for (int k = 2; k < 10; k++) size = size << 8 | c->header[k];
         }
-        unsigned opcode = c->header[0] & 15;
+        c->opcode = c->header[0] & 15;
         c->held = 0;
-        if (opcode != 1 && opcode != 2) die("unexpected frame, opcode %u", opcode);
-        if (size != frame_size) errors++;
         c->skip = size;
+        if (c->opcode == 9) {
+            if (!size) pong(c);
+            continue;
+        }
+        if (c->opcode != 1 && c->opcode != 2) die("unexpected frame, opcode %u", c->opcode);
+        if (size != frame_size) errors++;
         if (!size) received(c, first, count, at);
     }
 }
