@@ -15,7 +15,41 @@ from geuwsgi.config.host import Host, SourceError
 from geuwsgi.config.sources import decode, read_source
 
 BUILT_IN_PLUGINS = frozenset(
-    ["python", "python3", "gevent", "http", "corerouter", "fastrouter", "rawrouter", "sslrouter", "router_static", "router_redirect", "router_rewrite", "router_basicauth", "router_cache", "router_http", "router_uwsgi", "cache", "ping", "rpc", "signal", "spooler", "stats_pusher_statsd", "carbon", "logfile", "logsocket", "rsyslog", "syslog", "cheaper_busyness", "nagios", "zergpool", "transformation_gzip", "transformation_chunked", "transformation_offload", "transformation_tofile"]
+    [
+        "python",
+        "python3",
+        "gevent",
+        "http",
+        "corerouter",
+        "fastrouter",
+        "rawrouter",
+        "sslrouter",
+        "router_static",
+        "router_redirect",
+        "router_rewrite",
+        "router_basicauth",
+        "router_cache",
+        "router_http",
+        "router_uwsgi",
+        "cache",
+        "ping",
+        "rpc",
+        "signal",
+        "spooler",
+        "stats_pusher_statsd",
+        "carbon",
+        "logfile",
+        "logsocket",
+        "rsyslog",
+        "syslog",
+        "cheaper_busyness",
+        "nagios",
+        "zergpool",
+        "transformation_gzip",
+        "transformation_chunked",
+        "transformation_offload",
+        "transformation_tofile",
+    ]
 )
 
 

@@ -215,7 +215,7 @@ class Reader:
         path = self.host.real_path(name) if local else ""
         shown = f"{name}:{source.section}" if source.section else name
         self.magic.enter(shown, path=path, section=source.section, is_first=is_first)
-        self._last_file = path or name
+        self._last_file = name
         text = decode(read_source(path or name, self.host))
         text = "".join([*self._before, text, *self._after])
 
@@ -323,7 +323,8 @@ class Reader:
         if not equals:
             self.error(f"{pair.name}: {pair.value!r} is not name=value", pair.origin)
             return
-        self._store(name, value, pair.origin)
+        # A variable set on the command line is no slip of the pen.
+        self._store(name, value, f"{pair.origin}, {pair.name}")
 
     def _set_placeholder(self, pair: Pair) -> None:
         name, equals, value = (pair.value or "").partition("=")

@@ -1,29 +1,27 @@
-"""One way into all file formats: a text, its format and a section name."""
+"""One way into all file formats. Those that few sites use are imported when met."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from geuwsgi.config.ini import Line, parse_ini
-
-
-class Parsed(NamedTuple):
-    """What a file says in the section asked for.
-
-    ``remarks`` and ``errors`` are (line number, sentence); a file with errors may
-    still have given some lines.
-    """
-
-    lines: list[Line]
-    has_section: bool
-    sections: list[str]
-    remarks: list[tuple[int, str]]
-    errors: list[tuple[int, str]]
+from geuwsgi.config.ini import parse_ini
+from geuwsgi.config.parsed import Parsed
 
 
 def parse_document(text: str, format: str, section: str) -> Parsed:
-    """The options of ``section`` in a text of that format."""
-    if format == "ini":
-        document = parse_ini(text, section)
-        return Parsed(*document, errors=[])
-    return Parsed([], True, [], [], [(1, f"the format {format!r} is not read yet")])
+    """The options of ``section`` in a text of a format that ``sources`` names."""
+    if format == "yaml":
+        from geuwsgi.config.yaml import parse_yaml
+
+        return parse_yaml(text, section)
+    if format == "json":
+        from geuwsgi.config.objects import parse_json
+
+        return parse_json(text, section)
+    if format == "toml":
+        from geuwsgi.config.objects import parse_toml
+
+        return parse_toml(text, section)
+    if format == "xml":
+        from geuwsgi.config.xml import parse_xml
+
+        return parse_xml(text, section)
+    return parse_ini(text, section)

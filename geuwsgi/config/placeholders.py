@@ -66,7 +66,8 @@ def evaluate(expression: str, lookup: Lookup) -> str | None:
 
     Operators act from left to right on 64 bits: ``+ - * /`` on both sides, ``++`` and
     ``--`` on the left one; two words beside each other are glued. Division by zero
-    gives 0. Parentheses group, which uWSGI's do not. None if a lone name is unknown.
+    gives 0. Parentheses group, which uWSGI's do not. None if a lone name is unknown,
+    or if there are no words.
     """
     if " " not in expression:
         return lookup(expression)
@@ -85,7 +86,7 @@ def evaluate(expression: str, lookup: Lookup) -> str | None:
             known = lookup(word)
             result = _apply(operator, result, word if known is None else known)
             operator = ""
-    return result or ""
+    return result
 
 
 def _grouped(expression: str, lookup: Lookup) -> str:
@@ -93,7 +94,7 @@ def _grouped(expression: str, lookup: Lookup) -> str:
         end = expression.find(")", start)
         if end < 0:
             break
-        inner = evaluate(f"{expression[start + 1 : end]} ", lookup)
+        inner = evaluate(f"{expression[start + 1 : end]} ", lookup) or ""
         expression = f"{expression[:start]}{inner}{expression[end + 1 :]}"
     return expression
 

@@ -10,10 +10,10 @@ class Alarms(Section):
     """Alarms."""
 
     alarm: tuple[str, ...] = option(
-        "define an alarm: name plugin:args", TEXTS, implies=("master",)
+        "define an alarm: name, plugin and its arguments", TEXTS, implies=("master",)
     )
     alarm_backlog: tuple[str, ...] = option(
-        "raise an alarm when the listen queue is full",
+        "raise this alarm when a listen queue is full",
         TEXTS,
         aliases=(
             "alarm-listen-queue",
@@ -25,18 +25,18 @@ class Alarms(Section):
         implies=("master",),
     )
     alarm_fd: tuple[str, ...] = option(
-        "raise an alarm when an fd is readable: alarm fd[:n[,msg]]",
+        "raise an alarm when a descriptor becomes readable: alarm fd[:bytes[,message]]",
         TEXTS,
         implies=("master",),
     )
     alarm_freq: float = option(
-        "do not repeat the same alarm within N seconds (default 3)",
+        "raise the same alarm at most once in this many seconds",
         SECONDS,
         default=3.0,
         at_least=0,
     )
     alarm_log: tuple[str, ...] = option(
-        "raise alarms for log lines matching a regexp (PCRE builds)",
+        "raise an alarm for log lines that match: alarm regexp",
         TEXTS,
         aliases=("log-alarm",),
         implies=(
@@ -45,7 +45,7 @@ class Alarms(Section):
         ),
     )
     not_alarm_log: tuple[str, ...] = option(
-        "exclude log lines from an alarm (PCRE builds)",
+        "raise no alarm for log lines that match: alarm regexp",
         TEXTS,
         aliases=("not-log-alarm",),
         implies=(

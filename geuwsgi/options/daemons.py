@@ -10,37 +10,41 @@ class Daemons(Section):
     """Attached daemons."""
 
     attach_control_daemon: tuple[str, ...] = option(
-        "same; its death stops the instance", TEXTS, implies=("master",)
-    )
-    attach_daemon: tuple[str, ...] = option(
-        "child command supervised by the master (foreground)",
+        "supervise a command and stop the server when it ends",
         TEXTS,
         implies=("master",),
     )
+    attach_daemon: tuple[str, ...] = option(
+        "supervise a command that stays in the foreground", TEXTS, implies=("master",)
+    )
     attach_daemon2: tuple[str, ...] = option(
-        "keyval form: cmd,freq,pidfile,control,daemonize,touch,stopsignal,reloadsignal,stdin,uid,gid,chdir,...",
+        "supervise a command: cmd=…,pidfile=…,stopsignal=… and more",
         TEXTS,
         implies=("master",),
     )
     daemons_honour_stdin: bool = option(
-        "leave stdin of daemons alone", FLAG, implies=("master",)
+        "leave the standard input of attached commands alone", FLAG, implies=("master",)
     )
     legion_attach_daemon: tuple[str, ...] = option(
-        "attach-daemon only on the legion lord", TEXTS, implies=("master",)
+        "supervise a command on the lord of a legion", TEXTS, implies=("master",)
     )
     legion_smart_attach_daemon: tuple[str, ...] = option(
-        "smart-attach-daemon only on the legion lord", TEXTS, implies=("master",)
+        "supervise a command with a pidfile on the lord of a legion",
+        TEXTS,
+        implies=("master",),
     )
     legion_smart_attach_daemon2: tuple[str, ...] = option(
-        "smart-attach-daemon2 only on the legion lord", TEXTS, implies=("master",)
+        "supervise a command that is put into the background, on the lord of a legion",
+        TEXTS,
+        implies=("master",),
     )
     smart_attach_daemon: tuple[str, ...] = option(
-        "pidfile command: supervise a self-daemonizing command",
+        "supervise a command that goes to the background itself: pidfile command",
         TEXTS,
         implies=("master",),
     )
     smart_attach_daemon2: tuple[str, ...] = option(
-        "pidfile command: supervise a foreground command that the master daemonizes",
+        "supervise a command that is put into the background: pidfile command",
         TEXTS,
         implies=("master",),
     )

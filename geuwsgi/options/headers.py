@@ -11,11 +11,13 @@ class Headers(Section):
 
     add_header: tuple[str, ...] = option("add a header to every response", TEXTS)
     collect_header: tuple[str, ...] = option(
-        "copy a response header into a request variable (for logs/routes)",
+        "copy a response header into a variable: header variable",
         TEXTS,
         aliases=("response-header-collect",),
     )
     del_header: tuple[str, ...] = option(
         "remove a header from every response", TEXTS, aliases=("rem-header",)
     )
-    pull_header: tuple[str, ...] = option("same and strip it from the response", TEXTS)
+    pull_header: tuple[str, ...] = option(
+        "move a response header into a variable: header variable", TEXTS
+    )

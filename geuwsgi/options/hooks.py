@@ -10,98 +10,122 @@ class Hooks(Section):
     """Hooks."""
 
     exec_as_emperor: tuple[str, ...] = option(
-        "shell command in the emperor after starting a vassal", TEXTS
+        "run a command in the emperor after a vassal started", TEXTS
     )
     exec_as_root: tuple[str, ...] = option(
-        "shell command before privileges are dropped", TEXTS
+        "run a command before privileges are dropped", TEXTS
     )
     exec_as_user: tuple[str, ...] = option(
-        "shell command after privileges are dropped", TEXTS
+        "run a command after privileges were dropped", TEXTS
     )
     exec_as_user_atexit: tuple[str, ...] = option(
-        "shell command before exit/reload", TEXTS
+        "run a command before the server ends", TEXTS
     )
     exec_as_vassal: tuple[str, ...] = option(
-        "shell command in the vassal before exec", TEXTS
+        "run a command in a vassal before it starts", TEXTS
     )
-    exec_asap: tuple[str, ...] = option("shell command at the earliest point", TEXTS)
-    exec_in_jail: tuple[str, ...] = option("shell command in the jail", TEXTS)
-    exec_post_app: tuple[str, ...] = option("shell command after apps load", TEXTS)
-    exec_post_jail: tuple[str, ...] = option("shell command after the jail step", TEXTS)
-    exec_pre_app: tuple[str, ...] = option("shell command before apps load", TEXTS)
-    exec_pre_jail: tuple[str, ...] = option("shell command before the jail step", TEXTS)
+    exec_asap: tuple[str, ...] = option("run a command as early as possible", TEXTS)
+    exec_in_jail: tuple[str, ...] = option(
+        "run a command after the root directory changed", TEXTS
+    )
+    exec_post_app: tuple[str, ...] = option(
+        "run a command after applications were loaded", TEXTS
+    )
+    exec_post_jail: tuple[str, ...] = option(
+        "run a command after the jail was set up", TEXTS
+    )
+    exec_pre_app: tuple[str, ...] = option(
+        "run a command before applications are loaded", TEXTS
+    )
+    exec_pre_jail: tuple[str, ...] = option(
+        "run a command before the jail is set up", TEXTS
+    )
     hook_accepting: tuple[str, ...] = option(
-        "hook action when a worker starts accepting", TEXTS
+        "run an action when a worker begins to accept", TEXTS
     )
     hook_accepting_once: tuple[str, ...] = option(
-        "as hook-accepting, once per instance life", TEXTS
+        "run an action when a worker begins to accept, once in the instance's life",
+        TEXTS,
     )
     hook_accepting1: tuple[str, ...] = option(
-        "hook action when the first worker starts accepting", TEXTS
+        "run an action when the first worker begins to accept", TEXTS
     )
     hook_accepting1_once: tuple[str, ...] = option(
-        "as hook-accepting1, once per instance life", TEXTS
+        "run an action when the first worker begins to accept, once in the instance's life",
+        TEXTS,
     )
     hook_as_emperor: tuple[str, ...] = option(
-        "hook action in the emperor after starting a vassal", TEXTS
+        "run an action in the emperor after a vassal started", TEXTS
     )
     hook_as_emperor_before_vassal: tuple[str, ...] = option(
-        "hook in the emperor before a vassal starts", TEXTS, since="2.1"
+        "run an action in the emperor before a vassal starts", TEXTS, since="2.1"
     )
     hook_as_gateway: tuple[str, ...] = option(
-        "hook action in each gateway process", TEXTS
+        "run an action in each router process", TEXTS
     )
-    hook_as_mule: tuple[str, ...] = option("hook action in each mule", TEXTS)
+    hook_as_mule: tuple[str, ...] = option("run an action in each mule", TEXTS)
     hook_as_on_config_vassal: tuple[str, ...] = option(
-        "hook when an on-demand vassal's config changes", TEXTS, since="2.1"
+        "run an action when the configuration of a vassal on demand changes",
+        TEXTS,
+        since="2.1",
     )
     hook_as_on_demand_vassal: tuple[str, ...] = option(
-        "hook when a vassal goes on-demand", TEXTS, since="2.1"
+        "run an action when a vassal goes on demand", TEXTS, since="2.1"
     )
     hook_as_root: tuple[str, ...] = option(
-        "hook action before privileges are dropped", TEXTS
+        "run an action before privileges are dropped", TEXTS
     )
     hook_as_user: tuple[str, ...] = option(
-        "hook action after privileges are dropped", TEXTS
+        "run an action after privileges were dropped", TEXTS
     )
     hook_as_user_atexit: tuple[str, ...] = option(
-        "hook action before exit/reload", TEXTS
+        "run an action before the server ends", TEXTS
     )
     hook_as_vassal: tuple[str, ...] = option(
-        "hook action in the vassal before its exec", TEXTS
+        "run an action in a vassal before it starts", TEXTS
     )
     hook_as_vassal_before_drop: tuple[str, ...] = option(
-        "hook in the vassal before privilege drop", TEXTS, since="2.1"
+        "run an action in a vassal before it drops privileges", TEXTS, since="2.1"
     )
-    hook_asap: tuple[str, ...] = option("hook action at the earliest point", TEXTS)
+    hook_asap: tuple[str, ...] = option("run an action as early as possible", TEXTS)
     hook_emperor_lost: tuple[str, ...] = option(
-        "hook action when the emperor link is lost", TEXTS
+        "run an action when the emperor is gone", TEXTS
     )
     hook_emperor_reload: tuple[str, ...] = option(
-        "hook action when the emperor tells this vassal to reload", TEXTS
+        "run an action when the emperor asks for a reload", TEXTS
     )
-    hook_emperor_start: tuple[str, ...] = option("hook action at emperor start", TEXTS)
+    hook_emperor_start: tuple[str, ...] = option(
+        "run an action when the emperor starts", TEXTS
+    )
     hook_emperor_stop: tuple[str, ...] = option(
-        "hook action when the emperor tells this vassal to stop", TEXTS
+        "run an action when the emperor asks for an end", TEXTS
     )
     hook_in_jail: tuple[str, ...] = option(
-        "hook action inside the jail once initialised", TEXTS
+        "run an action after the root directory changed", TEXTS
     )
     hook_master_start: tuple[str, ...] = option(
-        "hook action when the master enters its loop", TEXTS
+        "run an action when the master enters its loop", TEXTS
     )
-    hook_post_app: tuple[str, ...] = option("hook action after apps are loaded", TEXTS)
+    hook_post_app: tuple[str, ...] = option(
+        "run an action after applications were loaded", TEXTS
+    )
     hook_post_fork: tuple[str, ...] = option(
-        "hook action in every forked worker", TEXTS
+        "run an action in every worker after its fork", TEXTS
     )
-    hook_post_jail: tuple[str, ...] = option("hook action after chroot/jail", TEXTS)
-    hook_pre_app: tuple[str, ...] = option("hook action before apps are loaded", TEXTS)
-    hook_pre_jail: tuple[str, ...] = option("hook action before chroot/jail", TEXTS)
+    hook_post_jail: tuple[str, ...] = option(
+        "run an action after the jail was set up", TEXTS
+    )
+    hook_pre_app: tuple[str, ...] = option(
+        "run an action before applications are loaded", TEXTS
+    )
+    hook_pre_jail: tuple[str, ...] = option(
+        "run an action before the jail is set up", TEXTS
+    )
     hook_touch: tuple[str, ...] = option(
-        '"file action": hook action when the file mtime grows', TEXTS
+        "run an action when a file is touched: file action", TEXTS
     )
     wait_for_fs: tuple[str, ...] = option(
-        "block start until a filesystem object exists",
+        "wait at start until this path exists",
         TEXTS,
         aliases=(
             "wait-for-dir",
@@ -109,13 +133,10 @@ class Hooks(Section):
         ),
     )
     wait_for_fs_timeout: float = option(
-        "seconds for the filesystem waits (default 60)",
-        SECONDS,
-        default=60.0,
-        at_least=0,
+        "wait this many seconds for paths", SECONDS, default=60.0, at_least=0
     )
     wait_for_interface: tuple[str, ...] = option(
-        "block start until a network interface exists",
+        "wait at start until this network interface is up",
         TEXTS,
         aliases=(
             "wait-for-iface",
@@ -124,7 +145,7 @@ class Hooks(Section):
         ),
     )
     wait_for_interface_timeout: float = option(
-        "seconds for that wait (default 60)",
+        "wait this many seconds for network interfaces",
         SECONDS,
         default=60.0,
         aliases=(
@@ -135,13 +156,15 @@ class Hooks(Section):
         at_least=0,
     )
     wait_for_mountpoint: tuple[str, ...] = option(
-        "block start until a mount point exists", TEXTS
+        "wait at start until this directory is a mount point", TEXTS
     )
     wait_for_socket: tuple[str, ...] = option(
-        "block app loading until a socket accepts connections", TEXTS
+        "wait at start until something listens on this address", TEXTS
     )
     wait_for_socket_timeout: float = option(
-        "seconds for that wait (default 60)", SECONDS, default=60.0, at_least=0
+        "wait this many seconds for addresses", SECONDS, default=60.0, at_least=0
     )
-    worker_exec: str | None = option("program exec'd in place of the worker", TEXT)
-    worker_exec2: str | None = option("same after the post-fork hooks", TEXT)
+    worker_exec: str | None = option("run this program in place of the workers", TEXT)
+    worker_exec2: str | None = option(
+        "run this program in place of the workers, after their hooks", TEXT
+    )

@@ -10,81 +10,99 @@ class Http(Section):
     """HTTP and HTTPS front end."""
 
     http: tuple[str, ...] = option(
-        "HTTP front-end process on an address that talks uwsgi to the workers",
+        "serve HTTP on this address",
         TEXTS,
         aliases=("httprouter",),
+        differs="served by the workers; there is no router process",
     )
     http_auto_chunked: bool = option(
-        "chunk responses of unknown length on keep-alive connections",
+        "send responses of unknown length in chunks to keep the connection",
         FLAG,
         default=True,
+        differs="on by default",
     )
-    http_auto_gzip: bool = option("gzip responses carrying uWSGI-Encoding: gzip", FLAG)
-    http_backend_http: bool = option("speak HTTP to the backends", FLAG, since="2.1")
-    http_buffer_size: int = option("buffer size (default page size)", BYTES, at_least=0)
-    http_cheap: bool = option("do not accept until a node subscribes", FLAG)
+    http_auto_gzip: bool = option(
+        "compress responses that carry the header uWSGI-Encoding: gzip", FLAG
+    )
+    http_backend_http: bool = option(
+        "speak HTTP to the backends instead of uwsgi", FLAG, since="2.1"
+    )
+    http_buffer_size: int = option("use buffers of this many bytes", BYTES, at_least=0)
+    http_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
     http_chunked_input: bool = option(
-        "detect chunked uploads and switch to raw relay", FLAG, default=True
+        "take chunked request bodies",
+        FLAG,
+        default=True,
+        differs="on by default, and never needed",
     )
     http_connect_timeout: float = option(
-        "timeout for connecting to backends", SECONDS, at_least=0
+        "wait this many seconds for a backend to accept", SECONDS, at_least=0
     )
     http_enable_proxy_protocol: bool = option(
-        "PROXY v1 lines on front-end connections", FLAG, takes=Takes.MAYBE
+        "expect a PROXY line before requests on http addresses", FLAG, takes=Takes.MAYBE
     )
-    http_events: int = option("events per loop", INT, at_least=0)
-    http_fallback: tuple[str, ...] = option("backend of last resort", TEXTS)
-    http_gid: str | None = option("gid of the front-end", TEXT)
+    http_events: int = option("handle this many events at once", INT, at_least=0)
+    http_fallback: tuple[str, ...] = option(
+        "send requests here if no backend answers", TEXTS
+    )
+    http_gid: str | None = option("run the HTTP front end as this group", TEXT)
     http_gracetime: float = option(
-        "seconds before retrying a dead backend", SECONDS, default=30.0, at_least=0
+        "leave a dead backend alone for this many seconds",
+        SECONDS,
+        default=30.0,
+        at_least=0,
     )
-    http_harakiri: float = option("harakiri of the front-end", SECONDS, at_least=0)
+    http_harakiri: float = option(
+        "kill a front end that hangs for this many seconds", SECONDS, at_least=0
+    )
     http_headers_timeout: float = option(
-        "timeout for request headers", SECONDS, at_least=0
+        "wait this many seconds for the head of a request", SECONDS, at_least=0
     )
     http_keepalive: int = option(
-        "keep client connections open (optional timeout); no pipelining",
+        "keep connections open; above 1 the number is the idle time in seconds",
         INT,
         default=1,
         at_least=0,
         when_true=1,
         takes=Takes.MAYBE,
+        differs="on by default, with pipelining",
     )
     http_manage_expect: int = option(
-        "answer 100-continue, or 413 above an optional Content-Length limit",
+        "answer Expect: 100-continue; a number limits the body's bytes",
         INT,
         at_least=0,
         when_true=0,
         takes=Takes.MAYBE,
     )
-    http_modifier1: int = option("modifier1 sent to backends", INT, at_least=0)
-    http_modifier2: int = option("modifier2 sent to backends", INT, at_least=0)
+    http_modifier1: int = option("send this modifier1 to backends", INT, at_least=0)
+    http_modifier2: int = option("send this modifier2 to backends", INT, at_least=0)
     http_path_info_no_decode_slashes: bool = option(
-        "keep %2F encoded in PATH_INFO", FLAG, takes=Takes.VALUE, since="2.1"
+        "leave %2F encoded in PATH_INFO", FLAG, takes=Takes.VALUE, since="2.1"
     )
     http_post_buffering: int = option(
-        "buffer bodies in the front-end", INT, at_least=0, since="2.1"
+        "buffer bodies above this many bytes in the front end",
+        INT,
+        at_least=0,
+        since="2.1",
     )
     http_processes: int = option(
-        "number of front-end processes",
+        "run this many front-end processes",
         INT,
         default=1,
         aliases=("http-workers",),
         at_least=0,
         when_true=1,
     )
-    http_quiet: bool = option(
-        "do not log failed backends (needs a value)", FLAG, takes=Takes.VALUE
+    http_quiet: bool = option("do not log backends that fail", FLAG, takes=Takes.VALUE)
+    http_raw_body: bool = option("relay bodies without counting their bytes", FLAG)
+    http_resubscribe: tuple[str, ...] = option(
+        "forward subscriptions to this server", TEXTS
     )
-    http_raw_body: bool = option("relay the body without counting", FLAG)
-    http_resubscribe: tuple[str, ...] = option("forward subscriptions upstream", TEXTS)
     http_server_name_as_http_host: bool = option(
-        "SERVER_NAME taken from the Host header (needs a value)",
-        FLAG,
-        takes=Takes.VALUE,
+        "set SERVER_NAME from the Host header", FLAG, takes=Takes.VALUE
     )
     http_stats: str | None = option(
-        "stats server of the front-end",
+        "serve statistics of the front end on this address",
         TEXT,
         aliases=(
             "http-ss",
@@ -92,72 +110,96 @@ class Http(Section):
         ),
     )
     http_stud_prefix: tuple[str, ...] = option(
-        "addresses allowed to send a stud address prefix", TEXTS
+        "expect the address prefix of stud from this peer", TEXTS
     )
     http_subscription_fallback_key: str | None = option(
-        "fallback subscription key", TEXT
+        "use this key when another has no backend", TEXT
     )
     http_subscription_server: tuple[str, ...] = option(
-        "subscription listener address", TEXTS
+        "take subscriptions on this address", TEXTS
     )
     http_timeout: float = option(
-        "front-end timeout in seconds (default 60)", SECONDS, default=60.0, at_least=0
+        "close a connection that is silent for this many seconds",
+        SECONDS,
+        default=60.0,
+        at_least=0,
     )
-    http_to: tuple[str, ...] = option("fixed backend; repeat for balancing", TEXTS)
+    http_to: tuple[str, ...] = option("send requests to this backend", TEXTS)
     http_to_https: tuple[str, ...] = option(
-        "plain HTTP address that redirects to https (addr[,https addr])", TEXTS
+        "serve HTTP on this address and redirect it to https", TEXTS
     )
-    http_uid: str | None = option("uid of the front-end", TEXT)
+    http_uid: str | None = option("run the HTTP front end as this user", TEXT)
     http_use_base: str | None = option(
-        "directory of unix sockets named after the host", TEXT
+        "send requests to the socket in this directory that bears the host's name", TEXT
     )
     http_use_cache: str | None = option(
-        "find backends in a cache (key = host)", TEXT, takes=Takes.MAYBE
+        "look backends up in a cache", TEXT, takes=Takes.MAYBE
     )
-    http_use_code_string: str | None = option("find backends by running code", TEXT)
-    http_use_pattern: str | None = option("backend pattern with %s", TEXT)
+    http_use_code_string: str | None = option("ask this code for the backend", TEXT)
+    http_use_pattern: str | None = option(
+        "make the backend's address of this pattern and the host", TEXT
+    )
     http_use_socket: str | None = option(
-        "use a worker socket as backend", TEXT, takes=Takes.MAYBE
+        "send requests to a socket of this instance", TEXT, takes=Takes.MAYBE
     )
-    http_var: tuple[str, ...] = option("extra key=value sent with each request", TEXTS)
+    http_var: tuple[str, ...] = option(
+        "add a variable to each request: NAME=value", TEXTS
+    )
     http_websockets: bool = option(
-        "detect websocket upgrades and switch to raw relay", FLAG, default=True
+        "let websockets through",
+        FLAG,
+        default=True,
+        differs="on by default, and never needed",
     )
-    http_zerg: tuple[str, ...] = option("take the socket from a zerg server", TEXTS)
+    http_zerg: tuple[str, ...] = option(
+        "take the front end's socket from a zerg server", TEXTS
+    )
     https: tuple[str, ...] = option(
-        "HTTPS front-end: addr,cert,key[,ciphers[,ca]]", TEXTS
+        "serve HTTPS: address,certificate,key[,ciphers[,client CA]]",
+        TEXTS,
+        differs="served by the workers; there is no router process",
     )
-    https_export_cert: bool = option("export the client certificate as HTTPS_CC", FLAG)
-    https_session_context: str | None = option("TLS session id context string", TEXT)
-    https2: tuple[str, ...] = option("HTTPS/SPDY front-end in keyval form", TEXTS)
+    https_export_cert: bool = option(
+        "hand the client's certificate to the application as HTTPS_CC", FLAG
+    )
+    https_session_context: str | None = option("name the context of TLS sessions", TEXT)
+    https2: tuple[str, ...] = option("serve HTTPS: addr=…,cert=…,key=… and more", TEXTS)
     sni: tuple[str, ...] = option(
-        "extra certificate by server name: name cert,key[,ciphers[,ca]]", TEXTS
+        "use another certificate for a server name: name certificate,key[,ciphers[,client CA]]",
+        TEXTS,
     )
-    sni_dir: str | None = option("directory searched for per-name certificates", TEXT)
-    sni_dir_ciphers: str | None = option("ciphers for sni-dir contexts", TEXT)
+    sni_dir: str | None = option(
+        "look for certificates of server names in this directory", TEXT
+    )
+    sni_dir_ciphers: str | None = option(
+        "use these ciphers with certificates of sni-dir", TEXT
+    )
     sni_regexp: tuple[str, ...] = option(
-        "certificate chosen by a server name regexp (PCRE builds)", TEXTS
+        "use another certificate for server names that match: regexp certificate,key",
+        TEXTS,
     )
     ssl_option: tuple[str, ...] = option(
-        "numeric OpenSSL option bits (flag on the command line by mistake)",
-        TEXTS,
-        takes=Takes.MAYBE,
+        "set options of OpenSSL by number", TEXTS, takes=Takes.MAYBE
     )
     ssl_session_timeout: float = option(
-        "TLS session lifetime (default 300 s)",
+        "let TLS sessions be resumed for this many seconds",
         SECONDS,
         default=300.0,
         aliases=("ssl-sessions-timeout",),
         at_least=0,
     )
     ssl_session_use_cache: str | None = option(
-        "keep TLS sessions in the named uWSGI cache",
+        "keep TLS sessions in this cache",
         TEXT,
         aliases=("ssl-sessions-use-cache",),
         takes=Takes.MAYBE,
         implies=("master",),
     )
-    ssl_verbose: bool = option("more TLS error logging", FLAG)
+    ssl_verbose: bool = option("log more about TLS errors", FLAG)
     ssl_verify_depth: int = option(
-        "certificate chain depth", INT, at_least=0, when_true=1, takes=Takes.MAYBE
+        "follow certificate chains to this depth",
+        INT,
+        at_least=0,
+        when_true=1,
+        takes=Takes.MAYBE,
     )

@@ -9,106 +9,96 @@ from geuwsgi.options.kinds import Takes
 from geuwsgi.options.registry import Elsewhere
 
 INERT = {
-    "alarm-cheap": Elsewhere(
-        "Use the one alarm thread for curl alarms (takes an argument by mistake)"
-    ),
-    "alarm-msg-size": Elsewhere("Maximum alarm message size (default 8192)"),
+    "alarm-cheap": Elsewhere("alarms need no thread here"),
+    "alarm-msg-size": Elsewhere("messages of alarms have no fixed size here"),
     "alarm-segfault": Elsewhere(
-        "Raise an alarm from the crash handler", aliases=("segfault-alarm",)
+        "there is no C code of ours that could crash", aliases=("segfault-alarm",)
     ),
-    "autoload": Elsewhere("Try to load plugins for unknown options", Takes.NOTHING),
-    "backtrace-depth": Elsewhere("Depth of the native backtrace printed on crashes"),
-    "binary-append-data": Elsewhere(
-        "Print a resource in the form appendable to the binary"
-    ),
-    "body-read-warning": Elsewhere(
-        "Log a warning when a body bigger than N MB is read into memory"
-    ),
-    "build-plugin": Elsewhere("Build a C plugin for this binary"),
-    "cflags": Elsewhere("Print the C flags of the binary", Takes.NOTHING),
+    "autoload": Elsewhere("all plugins are built in", Takes.NOTHING),
+    "backtrace-depth": Elsewhere("there are no native backtraces; Python's are whole"),
+    "binary-append-data": Elsewhere("the program is not one binary file"),
+    "body-read-warning": Elsewhere("bodies are never read into memory as a whole"),
+    "build-plugin": Elsewhere("there are no C plugins"),
+    "cflags": Elsewhere("the program is not compiled C", Takes.NOTHING),
     "cgi-mode": Elsewhere(
-        "Make plugins emit CGI style Status lines", Takes.NOTHING, short="c"
-    ),
-    "clock": Elsewhere("Clock source"),
-    "clock-list": Elsewhere(
-        "List clock sources", Takes.NOTHING, aliases=("clocks-list",)
-    ),
-    "config-py": Elsewhere("Print the embedded uwsgiconfig.py", Takes.NOTHING),
-    "dot-h": Elsewhere("Print the embedded uwsgi.h", Takes.NOTHING),
-    "enable-threads": Elsewhere(
-        "Enables Python threads; a stub in 2.0.31 since threads are always on",
+        "responses always begin with the line their protocol asks for",
         Takes.NOTHING,
-        short="T",
+        short="c",
     ),
-    "fastrouter-post-buffering-dir": Elsewhere("Deprecated directory setting"),
-    "fastrouter-subscription-slot": Elsewhere("Deprecated, does nothing"),
-    "fd-safe": Elsewhere("Do not close this fd on reload/exec", aliases=("safe-fd",)),
-    "ftok": Elsewhere("Path for ftok() key generation of ipcsem locks"),
-    "http-post-buffering-dir": Elsewhere("Deprecated directory setting (2.1-dev)"),
-    "ksm": Elsewhere("Mark memory mergeable for Linux KSM", Takes.MAYBE),
-    "lock-engine": Elsewhere("Lock implementation to use (posix mutex, ipcsem...)"),
-    "log-master-req-stream": Elsewhere(
-        "Use a stream socketpair for the request log pipe", Takes.NOTHING
+    "clock": Elsewhere("there is one clock"),
+    "clock-list": Elsewhere(
+        "there is one clock", Takes.NOTHING, aliases=("clocks-list",)
     ),
-    "log-master-stream": Elsewhere(
-        "Use a stream socketpair for the log pipe", Takes.NOTHING
+    "config-py": Elsewhere("the program is not built by uwsgiconfig", Takes.NOTHING),
+    "dot-h": Elsewhere("there is no C interface", Takes.NOTHING),
+    "enable-threads": Elsewhere("threads are always enabled", Takes.NOTHING, short="T"),
+    "fastrouter-post-buffering-dir": Elsewhere("uWSGI ignores it, too"),
+    "fastrouter-subscription-slot": Elsewhere("uWSGI ignores it, too"),
+    "fd-safe": Elsewhere(
+        "descriptors are inherited only where they are handed over",
+        aliases=("safe-fd",),
     ),
-    "need-plugins": Elsewhere("Load plugins or fail", aliases=("need-plugin",)),
-    "never-swap": Elsewhere("mlockall()", Takes.NOTHING),
-    "no-defer-accept": Elsewhere("Do not set TCP_DEFER_ACCEPT", Takes.NOTHING),
-    "pcre-jit": Elsewhere("Turn on PCRE JIT (PCRE builds)", Takes.NOTHING),
+    "ftok": Elsewhere("locks do not use System V semaphores"),
+    "http-post-buffering-dir": Elsewhere("uWSGI ignores it, too"),
+    "ksm": Elsewhere("Python's memory holds no pages worth merging", Takes.MAYBE),
+    "lock-engine": Elsewhere(
+        "there is one kind of locks, and it survives dead processes"
+    ),
+    "log-master-req-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
+    "log-master-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
+    "need-plugins": Elsewhere("all plugins are built in", aliases=("need-plugin",)),
+    "never-swap": Elsewhere(
+        "memory of a Python process cannot be locked usefully", Takes.NOTHING
+    ),
+    "no-defer-accept": Elsewhere("accepting is never deferred", Takes.NOTHING),
+    "pcre-jit": Elsewhere("regular expressions are Python's", Takes.NOTHING),
     "persistent-ipcsem": Elsewhere(
-        "Leave SysV semaphores behind at exit", Takes.NOTHING
+        "locks do not use System V semaphores", Takes.NOTHING
     ),
-    "plugins": Elsewhere(
-        "Load plugins (a reimplementation has them built in)", aliases=("plugin",)
-    ),
-    "plugins-dir": Elsewhere("Plugin search directory", aliases=("plugin-dir",)),
+    "plugins": Elsewhere("all plugins are built in", aliases=("plugin",)),
+    "plugins-dir": Elsewhere("all plugins are built in", aliases=("plugin-dir",)),
     "propagate-touch": Elsewhere(
-        "Workaround that forwards touch events between processes", Takes.NOTHING
+        "the master alone watches touched files", Takes.NOTHING
     ),
     "py-call-osafterfork": Elsewhere(
-        "Run Python's after-fork handler in children", Takes.NOTHING
+        "Python's fork functions always run", Takes.NOTHING
     ),
     "py-call-uwsgi-fork-hooks": Elsewhere(
-        "Run CPython pre/post fork hooks around uWSGI forks", Takes.NOTHING
+        "Python's fork hooks always run", Takes.NOTHING
     ),
-    "rawrouter-subscription-slot": Elsewhere("Deprecated, does nothing"),
-    "reaper": Elsewhere("waitpid(-1) after each request", Takes.NOTHING, short="r"),
-    "reload-os-env": Elsewhere("Rebuild os.environ each request", Takes.NOTHING),
-    "rpc-max": Elsewhere("Maximum RPC slots (default 64)"),
+    "rawrouter-subscription-slot": Elsewhere("uWSGI ignores it, too"),
+    "reaper": Elsewhere("children are always reaped", Takes.NOTHING, short="r"),
+    "reload-os-env": Elsewhere(
+        "os.environ is left as the application made it", Takes.NOTHING
+    ),
+    "rpc-max": Elsewhere("the number of functions is not limited"),
     "shutdown-sockets": Elsewhere(
-        "Call shutdown() before closing listeners (2.0.x only)", Takes.NOTHING
+        "listening sockets are closed the right way anyway", Takes.NOTHING
     ),
     "signal-bufsize": Elsewhere(
-        "Socket buffer size of the signal pipe", aliases=("signals-bufsize",)
+        "signals do not wait in socket buffers", aliases=("signals-bufsize",)
     ),
     "skip-zero": Elsewhere(
-        "Do not test whether fd 0 is an inherited listening socket", Takes.NOTHING
+        "descriptor 0 is taken for a socket only if it is one", Takes.NOTHING
     ),
     "ssl-enable-sslv3": Elsewhere(
-        "Allow SSLv3", Takes.NOTHING, aliases=("ssl-enable3",)
-    ),
-    "ssl-enable-tlsv1": Elsewhere("Allow TLS 1.0", Takes.NOTHING),
-    "ssl-tmp-dir": Elsewhere("Directory for temporary TLS files"),
-    "tcp-fast-open-client": Elsewhere(
-        "TCP fast open for outgoing connections",
+        "SSL 3 is broken and OpenSSL has none any more",
         Takes.NOTHING,
-        aliases=("tcp-fastopen-client",),
+        aliases=("ssl-enable3",),
+    ),
+    "ssl-enable-tlsv1": Elsewhere("TLS 1.0 is broken", Takes.NOTHING),
+    "ssl-tmp-dir": Elsewhere("TLS needs no temporary files"),
+    "tcp-fast-open-client": Elsewhere(
+        "outgoing connections are few", Takes.NOTHING, aliases=("tcp-fastopen-client",)
     ),
     "threaded-logger": Elsewhere(
-        "Write logs from a thread of the master", Takes.NOTHING
+        "the master writes logs without a thread", Takes.NOTHING
     ),
-    "thunder-lock": Elsewhere(
-        "Take a cross-process lock around accept; irrelevant with one acceptor design or kernel balancing",
-        Takes.NOTHING,
+    "thunder-lock": Elsewhere("each connection wakes one worker", Takes.NOTHING),
+    "thunder-lock-watchdog": Elsewhere("there is no thunder lock", Takes.NOTHING),
+    "ugreen": Elsewhere("gevent's greenlets are the cores", Takes.NOTHING),
+    "ugreen-stacksize": Elsewhere("gevent's greenlets are the cores"),
+    "use-abort": Elsewhere(
+        "there is no C code of ours that could crash", Takes.NOTHING
     ),
-    "thunder-lock-watchdog": Elsewhere(
-        "Guard against broken robust mutexes (2.1-dev)", Takes.NOTHING
-    ),
-    "ugreen": Elsewhere(
-        "uWSGI's own coroutine engine (gevent replaces it)", Takes.NOTHING
-    ),
-    "ugreen-stacksize": Elsewhere("Stack pages of that engine"),
-    "use-abort": Elsewhere("abort() on fatal faults for a core dump", Takes.NOTHING),
 }

@@ -10,46 +10,49 @@ class Language(Section):
     """The configuration language."""
 
     blacklist: str | None = option(
-        "space-separated options that are fatal if met from here on", TEXT
+        "refuse these options (separated by blanks) from here on", TEXT
     )
-    config: tuple[str, ...] = option(
-        "read configuration through a pluggable config backend selected by extension",
-        TEXTS,
-    )
+    config: tuple[str, ...] = option("read a file, in the format its name tells", TEXTS)
     declare_option: tuple[str, ...] = option(
-        "define a new option as a template: name=opt1=..$1..;opt2=.. (active at once)",
-        TEXTS,
+        "make a new option of others: name=option=$1;option=$2", TEXTS
     )
     declare_option2: tuple[str, ...] = option(
-        "like declare-option but applied at the ordinary configuration pass", TEXTS
+        "make a new option of others that acts after all files are read", TEXTS
     )
     else_: tuple[str, ...] = option(
-        "alternative branch of a conditional block", TEXTS, since="2.1"
+        "turn the condition of the open block around", TEXTS, since="2.1"
     )
-    end_blacklist: bool = option("stop the blacklist", FLAG)
+    end_blacklist: bool = option("end the blacklist", FLAG)
     endfor: str | None = option(
-        "end of a loop block", TEXT, aliases=("end-for",), takes=Takes.MAYBE
+        "end a loop", TEXT, aliases=("end-for",), takes=Takes.MAYBE
     )
     endif: str | None = option(
-        "end of a conditional block", TEXT, aliases=("end-if",), takes=Takes.MAYBE
-    )
-    end_whitelist: bool = option("stop the whitelist", FLAG)
-    exit_: int = option(
-        "exit at once with the given code (default 0)",
-        INT,
-        at_least=0,
+        "end a condition",
+        TEXT,
+        aliases=(
+            "end-if",
+            "end",
+        ),
         takes=Takes.MAYBE,
     )
+    end_whitelist: bool = option("end the whitelist", FLAG)
+    exit_: int = option(
+        "exit at once, with this status", INT, at_least=0, takes=Takes.MAYBE
+    )
     for_: tuple[str, ...] = option(
-        "repeat the following options for each word, %(_) being the current word", TEXTS
+        "repeat the options up to endfor for each word, which %(_) stands for", TEXTS
     )
     for_glob: tuple[str, ...] = option(
-        "same loop over the paths matching a glob", TEXTS
+        "repeat the options up to endfor for each path that matches", TEXTS
     )
-    for_readline: tuple[str, ...] = option("same loop over the lines of a file", TEXTS)
-    for_times: tuple[str, ...] = option("same loop over 1..N", TEXTS)
+    for_readline: tuple[str, ...] = option(
+        "repeat the options up to endfor for each line of a file", TEXTS
+    )
+    for_times: tuple[str, ...] = option(
+        "repeat the options up to endfor this many times, from 1", TEXTS
+    )
     if_dir: tuple[str, ...] = option(
-        "apply following options only if path is a directory",
+        "heed the options up to endif only if this directory exists",
         TEXTS,
         aliases=(
             "if-directory",
@@ -57,83 +60,100 @@ class Language(Section):
         ),
     )
     if_env: tuple[str, ...] = option(
-        "apply following options only if an environment variable is set (or equals k=v)",
+        "heed the options up to endif only if this variable is set: NAME or NAME=value",
         TEXTS,
         aliases=("ifenv",),
     )
     if_exists: tuple[str, ...] = option(
-        "apply following options only if a path exists", TEXTS, aliases=("ifexists",)
+        "heed the options up to endif only if this path exists",
+        TEXTS,
+        aliases=("ifexists",),
     )
     if_file: tuple[str, ...] = option(
-        "apply following options only if path is a regular file", TEXTS
+        "heed the options up to endif only if this file exists", TEXTS
     )
     if_hostname: tuple[str, ...] = option(
-        "apply following options only on the named host", TEXTS
+        "heed the options up to endif only on this host", TEXTS
     )
     if_hostname_match: tuple[str, ...] = option(
-        "host name regexp condition (needs PCRE build)", TEXTS
+        "heed the options up to endif only if the host name matches this regexp", TEXTS
     )
-    if_not_dir: tuple[str, ...] = option("negated if-dir", TEXTS)
-    if_not_env: tuple[str, ...] = option("negated if-env", TEXTS)
-    if_not_exists: tuple[str, ...] = option("negated if-exists", TEXTS)
-    if_not_file: tuple[str, ...] = option("negated if-file", TEXTS)
-    if_not_hostname: tuple[str, ...] = option("negated if-hostname", TEXTS)
-    if_not_hostname_match: tuple[str, ...] = option("negated if-hostname-match", TEXTS)
-    if_not_opt: tuple[str, ...] = option("negated if-opt", TEXTS)
-    if_not_plugin: tuple[str, ...] = option("negated if-plugin", TEXTS)
-    if_not_reload: bool = option("negated if-reload", FLAG)
+    if_not_dir: tuple[str, ...] = option(
+        "heed the options up to endif only if this directory does not exist", TEXTS
+    )
+    if_not_env: tuple[str, ...] = option(
+        "heed the options up to endif only if this variable is not set", TEXTS
+    )
+    if_not_exists: tuple[str, ...] = option(
+        "heed the options up to endif only if this path does not exist", TEXTS
+    )
+    if_not_file: tuple[str, ...] = option(
+        "heed the options up to endif only if this file does not exist", TEXTS
+    )
+    if_not_hostname: tuple[str, ...] = option(
+        "heed the options up to endif only on other hosts", TEXTS
+    )
+    if_not_hostname_match: tuple[str, ...] = option(
+        "heed the options up to endif only if the host name does not match", TEXTS
+    )
+    if_not_opt: tuple[str, ...] = option(
+        "heed the options up to endif only if this option was not set so far", TEXTS
+    )
+    if_not_plugin: tuple[str, ...] = option(
+        "heed the options up to endif only if this plugin is missing", TEXTS
+    )
+    if_not_reload: bool = option(
+        "heed the options up to endif only at the first start", FLAG
+    )
     if_opt: tuple[str, ...] = option(
-        "apply following options only if an option is set (or equals k=v)", TEXTS
+        "heed the options up to endif only if this option was set so far: name or name=value",
+        TEXTS,
     )
     if_plugin: tuple[str, ...] = option(
-        "apply following options only if a plugin is loaded",
+        "heed the options up to endif only if this plugin is there",
         TEXTS,
         aliases=("ifplugin",),
     )
-    if_reload: bool = option(
-        "apply following options only during a re-exec reload", FLAG
-    )
-    include: tuple[str, ...] = option("load another config file right here", TEXTS)
-    inherit: tuple[str, ...] = option(
-        "load another config file as a template (its options are added to the list, non-immediate)",
-        TEXTS,
-    )
+    if_reload: bool = option("heed the options up to endif only after a reload", FLAG)
+    include: tuple[str, ...] = option("read a file here", TEXTS)
+    inherit: tuple[str, ...] = option("read a file after all others", TEXTS)
     ini: tuple[str, ...] = option(
-        "read an ini file (file:section selects a section)", TEXTS
+        "read an ini file; file:section chooses a section", TEXTS
     )
     inject_after: tuple[str, ...] = option(
-        "text file glued after the config file text before parsing", TEXTS
+        "put the text of this file behind each configuration file", TEXTS
     )
     inject_before: tuple[str, ...] = option(
-        "text file glued before the config file text before parsing", TEXTS
+        "put the text of this file before each configuration file", TEXTS
     )
-    iprint: tuple[str, ...] = option("print a string while parsing", TEXTS)
+    iprint: tuple[str, ...] = option(
+        "print a text while the configuration is read", TEXTS
+    )
     json: tuple[str, ...] = option(
-        "read a JSON file (not compiled in the tested binary)",
-        TEXTS,
-        short="j",
-        aliases=("js",),
+        "read a JSON file", TEXTS, short="j", aliases=("js",)
     )
-    print_: tuple[str, ...] = option("print a string while applying options", TEXTS)
+    print_: tuple[str, ...] = option(
+        "print a text when the configuration was read",
+        TEXTS,
+        differs="printed once, at start",
+    )
     resolve: str | None = option(
-        "placeholder=hostname: store a DNS lookup result in a placeholder", TEXT
+        "make a variable of the address of a host: name=host", TEXT
     )
     set_: tuple[str, ...] = option(
-        "key=value: set an option or, if unknown, a placeholder", TEXTS, short="S"
+        "set an option or a variable: name=value", TEXTS, short="S"
     )
     set_placeholder: tuple[str, ...] = option(
-        "key=value: define a placeholder; fatal if the key is a real option",
+        "set a variable: name=value; an error if it is the name of an option",
         TEXTS,
         aliases=("set-ph",),
     )
-    strict: bool = option(
-        "reject unknown directives instead of silently accepting them", FLAG
-    )
+    strict: bool = option("refuse unknown options", FLAG)
     whitelist: str | None = option(
-        "space-separated list of the only options allowed from here on", TEXT
+        "refuse all but these options (separated by blanks) from here on", TEXT
     )
     xml: tuple[str, ...] = option(
-        "read an XML configuration file", TEXTS, short="x", aliases=("xmlconfig",)
+        "read an XML file", TEXTS, short="x", aliases=("xmlconfig",)
     )
     yaml: tuple[str, ...] = option(
         "read a YAML file", TEXTS, short="y", aliases=("yml",)

@@ -9,25 +9,27 @@ from geuwsgi.options.kinds import BYTES, FLAG, INT, MODE, TEXT, TEXTS, Takes
 class Logging(Section):
     """Logs."""
 
-    disable_logging: bool = option(
-        "do not write a log line per request (any value but a false word keeps it on)",
-        FLAG,
-        short="L",
+    disable_logging: bool = option("write no log line for requests", FLAG, short="L")
+    log_4xx: bool = option(
+        "log requests answered with 4xx even if logging is disabled", FLAG
     )
-    log_4xx: bool = option("with logging off: still log 4xx", FLAG)
-    log_5xx: bool = option("with logging off: still log 5xx", FLAG)
-    log_backupname: str | None = option("name given to the rotated file", TEXT)
+    log_5xx: bool = option(
+        "log requests answered with 5xx even if logging is disabled", FLAG
+    )
+    log_backupname: str | None = option("name the rotated log file so", TEXT)
     log_big: int = option(
-        "with logging off: still log responses larger than N bytes", BYTES, at_least=0
+        "log responses above this many bytes even if logging is disabled",
+        BYTES,
+        at_least=0,
     )
     log_date: str | None = option(
-        "prefix lines with the date (optional strftime format)",
+        "begin log lines with the date, in this format",
         TEXT,
         aliases=("logdate",),
         takes=Takes.MAYBE,
     )
     log_drain: tuple[str, ...] = option(
-        "drop log lines that match a regexp (PCRE builds)",
+        "drop log lines that match this regexp",
         TEXTS,
         implies=(
             "master",
@@ -35,7 +37,7 @@ class Logging(Section):
         ),
     )
     log_encoder: tuple[str, ...] = option(
-        "transform log lines (format/json/prefix/nl/gzip...; name[:logger id] args)",
+        "change log lines with this encoder: name arguments",
         TEXTS,
         implies=(
             "master",
@@ -43,7 +45,7 @@ class Logging(Section):
         ),
     )
     log_filter: tuple[str, ...] = option(
-        "keep only log lines that match a regexp (PCRE builds)",
+        "keep only log lines that match this regexp",
         TEXTS,
         implies=(
             "master",
@@ -51,31 +53,26 @@ class Logging(Section):
         ),
     )
     log_format: str | None = option(
-        "request log line template with %(var) items", TEXT, aliases=("logformat",)
+        "write request log lines in this format", TEXT, aliases=("logformat",)
     )
     log_format_strftime: bool = option(
-        "run the finished template through strftime too",
+        "format dates in request log lines with strftime",
         FLAG,
         aliases=("logformat-strftime",),
     )
     log_ioerror: bool = option(
-        "with logging off: still log requests that had I/O errors (needs a value)",
+        "log requests cut off by their peer even if logging is disabled",
         FLAG,
         takes=Takes.VALUE,
     )
     log_master: bool = option(
-        "workers send log lines to the master, which writes them",
-        FLAG,
-        implies=("master",),
+        "let the master write the log of all processes", FLAG, implies=("master",)
     )
     log_master_bufsize: int = option(
-        "largest log message through the master (default 8192)",
-        BYTES,
-        default=8192,
-        at_least=0,
+        "allow log messages of up to this many bytes", BYTES, default=8192, at_least=0
     )
     log_maxsize: int = option(
-        "rotate the log when it exceeds N bytes",
+        "rotate the log file above this many bytes",
         BYTES,
         at_least=0,
         implies=(
@@ -83,13 +80,13 @@ class Logging(Section):
             "log-master",
         ),
     )
-    log_micros: bool = option("response time in microseconds in the default line", FLAG)
+    log_micros: bool = option("print response times in microseconds", FLAG)
     log_prefix: str | None = option(
-        "prefix lines with a fixed string", TEXT, takes=Takes.MAYBE
+        "begin log lines with this text", TEXT, takes=Takes.MAYBE
     )
-    log_reopen: bool = option("reopen the log file after a reload", FLAG)
+    log_reopen: bool = option("open the log file again after a reload", FLAG)
     log_req_encoder: tuple[str, ...] = option(
-        "same for request log lines",
+        "change request log lines with this encoder: name arguments",
         TEXTS,
         implies=(
             "master",
@@ -97,12 +94,12 @@ class Logging(Section):
         ),
     )
     log_req_route: tuple[str, ...] = option(
-        "send matching request lines to a named logger (PCRE builds)",
+        "send matching request log lines to a logger: logger regexp",
         TEXTS,
         implies=("log-master",),
     )
     log_route: tuple[str, ...] = option(
-        "send matching log lines to a named logger (PCRE builds)",
+        "send matching log lines to a logger: logger regexp",
         TEXTS,
         implies=(
             "master",
@@ -110,15 +107,15 @@ class Logging(Section):
         ),
     )
     log_sendfile: bool = option(
-        "with logging off: still log sendfile responses (needs a value)",
+        "log responses sent as files even if logging is disabled",
         FLAG,
         takes=Takes.VALUE,
     )
     log_slow: int = option(
-        "with logging off: still log requests slower than N milliseconds", INT
+        "log requests above this many milliseconds even if logging is disabled", INT
     )
     log_socket: tuple[str, ...] = option(
-        "send logs to a socket address",
+        "send the log to this address",
         TEXTS,
         implies=(
             "master",
@@ -126,7 +123,7 @@ class Logging(Section):
         ),
     )
     log_syslog: tuple[str, ...] = option(
-        "send logs to syslog ([ident[,facility]])",
+        "send the log to syslog: [ident[,facility]]",
         TEXTS,
         takes=Takes.MAYBE,
         implies=(
@@ -134,15 +131,21 @@ class Logging(Section):
             "log-master",
         ),
     )
-    log_truncate: bool = option("truncate the log file at start", FLAG)
+    log_truncate: bool = option("empty the log file at start", FLAG)
     log_x_forwarded_for: bool = option(
-        "use the X-Forwarded-For address in the log line", FLAG
+        "log the address from the X-Forwarded-For header", FLAG
     )
-    log_zero: bool = option("with logging off: still log responses without body", FLAG)
-    logfile_chmod: int | None = option("chmod log files", MODE, takes=Takes.VALUE)
-    logfile_chown: bool = option("chown log files to uid/gid", FLAG)
+    log_zero: bool = option(
+        "log responses without a body even if logging is disabled", FLAG
+    )
+    logfile_chmod: int | None = option(
+        "give log files this mode", MODE, takes=Takes.VALUE
+    )
+    logfile_chown: bool = option(
+        "give log files to the user and group of the server", FLAG
+    )
     logger: tuple[str, ...] = option(
-        "add a logger for all other lines: [id ]plugin[:args]",
+        "add a logger: [id ]plugin[:arguments]",
         TEXTS,
         implies=(
             "master",
@@ -150,29 +153,31 @@ class Logging(Section):
         ),
     )
     req_logger: tuple[str, ...] = option(
-        "add a logger for request lines: [id ]plugin[:args]",
+        "add a logger for request lines: [id ]plugin[:arguments]",
         TEXTS,
         aliases=("logger-req",),
         implies=("log-master",),
     )
-    logto: str | None = option("log to a file, or to host:port over UDP", TEXT)
-    logto2: str | None = option("same, opened after the privilege drop", TEXT)
+    logto: str | None = option("write the log to this file or UDP address", TEXT)
+    logto2: str | None = option(
+        "write the log to this file after privileges were dropped", TEXT
+    )
     rsyslog_packet_size: int = option(
-        "packet size for the remote syslog logger (default 1024)",
+        "send packets of up to this many bytes to a remote syslog",
         INT,
         default=1024,
         at_least=0,
     )
-    rsyslog_split_messages: bool = option("split long messages", FLAG)
+    rsyslog_split_messages: bool = option("split messages too long for a packet", FLAG)
     worker_log_encoder: tuple[str, ...] = option(
-        "log encoder in the worker", TEXTS, since="2.1"
+        "change log lines of a worker with this encoder", TEXTS, since="2.1"
     )
     worker_log_req_encoder: tuple[str, ...] = option(
-        "request log encoder in the worker", TEXTS, since="2.1"
+        "change request log lines of a worker with this encoder", TEXTS, since="2.1"
     )
     worker_logger: tuple[str, ...] = option(
-        "logger for a single worker setup", TEXTS, since="2.1"
+        "add a logger that workers write to directly", TEXTS, since="2.1"
     )
     worker_logger_req: tuple[str, ...] = option(
-        "request logger for a single worker setup", TEXTS, since="2.1"
+        "add a logger that workers write request lines to directly", TEXTS, since="2.1"
     )

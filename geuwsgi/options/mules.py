@@ -10,19 +10,19 @@ class Mules(Section):
     """Mules."""
 
     farm: tuple[str, ...] = option(
-        "name:mule,mule: group mules", TEXTS, implies=("master",)
+        "make a group of mules: name:mule,mule", TEXTS, implies=("master",)
     )
     mule: tuple[str, ...] = option(
-        "start a mule; value = python file or module:callable to run, none = message/signal mule",
+        "start a mule that runs this file or function, or waits for messages",
         TEXTS,
         takes=Takes.MAYBE,
         implies=("master",),
     )
     mule_harakiri: float = option(
-        "harakiri timeout for each mule message/task", SECONDS, at_least=0
+        "kill a mule that works on a message for this many seconds", SECONDS, at_least=0
     )
     mule_msg_recv_size: int = option(
-        "receive buffer of mule messages",
+        "read mule messages of up to this many bytes",
         INT,
         default=65536,
         at_least=0,
@@ -30,7 +30,7 @@ class Mules(Section):
         since="2.1",
     )
     mule_msg_size: int = option(
-        "buffer size used when reading mule messages",
+        "read mule messages of up to this many bytes",
         BYTES,
         default=65536,
         at_least=0,
@@ -39,8 +39,8 @@ class Mules(Section):
         implies=("master",),
     )
     mule_reload_mercy: float = option(
-        "same for mules (default 60)", SECONDS, default=60.0, at_least=0
+        "wait this many seconds for mules to end", SECONDS, default=60.0, at_least=0
     )
     mules: int = option(
-        "start N plain mules", INT, at_least=0, when_true=1, implies=("master",)
+        "start this many mules", INT, at_least=0, when_true=1, implies=("master",)
     )

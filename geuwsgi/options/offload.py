@@ -9,14 +9,16 @@ from geuwsgi.options.kinds import FLAG, INT, TEXT
 class Offload(Section):
     """Offloading."""
 
-    disable_sendfile: bool = option("copy instead of sendfile()", FLAG)
+    disable_sendfile: bool = option(
+        "copy files instead of having the kernel send them", FLAG
+    )
     file_serve_mode: str | None = option(
-        "how files are sent: sendfile, or X-Accel-Redirect / X-Sendfile headers",
+        "send files with this method: sendfile, nginx, lighttpd",
         TEXT,
         aliases=("fileserve-mode",),
     )
     offload_threads: int = option(
-        "offload threads per worker",
+        "take file transfers and proxying off the cores; the number has no meaning here",
         INT,
         aliases=("offload-thread",),
         at_least=0,

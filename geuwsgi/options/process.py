@@ -9,101 +9,116 @@ from geuwsgi.options.kinds import FLAG, INT, SECONDS, TEXT, TEXTS
 class Process(Section):
     """The process: privileges, directories, environment, titles."""
 
-    add_gid: tuple[str, ...] = option("additional group for the processes", TEXTS)
-    auto_procname: bool = option("set descriptive process titles automatically", FLAG)
-    binary_path: str | None = option("binary path used when re-executing", TEXT)
-    binsh: tuple[str, ...] = option(
-        "alternative shell for exec hooks and daemons", TEXTS
+    add_gid: tuple[str, ...] = option("give the processes this group, too", TEXTS)
+    auto_procname: bool = option(
+        "give each process a title that tells what it is", FLAG
     )
-    chdir: str | None = option("chdir before apps load", TEXT)
-    chdir2: str | None = option("chdir after apps load", TEXT)
+    binary_path: str | None = option(
+        "start this program when the server replaces itself", TEXT
+    )
+    binsh: tuple[str, ...] = option("run commands with this shell", TEXTS)
+    chdir: str | None = option(
+        "change to this directory before applications are loaded", TEXT
+    )
+    chdir2: str | None = option(
+        "change to this directory after applications were loaded", TEXT
+    )
     check_interval: float = option(
-        "master cycle length in seconds (default 1)",
+        "have the master look after things every this many seconds",
         SECONDS,
         default=1.0,
         at_least=0,
         implies=("master",),
     )
-    chroot: str | None = option("chroot to a directory while dropping privileges", TEXT)
-    close_on_exec: bool = option("set FD_CLOEXEC on client connections", FLAG)
-    close_on_exec2: bool = option("set FD_CLOEXEC on listeners", FLAG)
-    command_mode: bool = option(
-        "like no-server with quieter signal handling, for running commands", FLAG
+    chroot: str | None = option("make this the root directory", TEXT)
+    close_on_exec: bool = option(
+        "close connections in programs that the application starts", FLAG
     )
+    close_on_exec2: bool = option(
+        "close listening sockets in programs that the application starts", FLAG
+    )
+    command_mode: bool = option("run a command and exit, quietly", FLAG)
     daemonize: str | None = option(
-        "detach early and write logs to the given file (or host:port for UDP)",
+        "go to the background and write the log to this file or UDP address",
         TEXT,
         short="d",
     )
     daemonize2: str | None = option(
-        "detach only after the apps are loaded; same value", TEXT
+        "go to the background after applications were loaded", TEXT
     )
-    drop_after_apps: bool = option("drop privileges after apps are loaded", FLAG)
-    drop_after_init: bool = option("drop privileges after plugin initialisation", FLAG)
-    early_envdir: tuple[str, ...] = option("same, while parsing", TEXTS)
-    env: tuple[str, ...] = option("NAME=value put in the environment", TEXTS)
+    drop_after_apps: bool = option(
+        "drop privileges only after applications were loaded", FLAG
+    )
+    drop_after_init: bool = option("drop privileges only after initialisation", FLAG)
+    early_envdir: tuple[str, ...] = option(
+        "set environment variables from the files of this directory, early", TEXTS
+    )
+    env: tuple[str, ...] = option("set an environment variable: NAME=value", TEXTS)
     envdir: tuple[str, ...] = option(
-        "directory of files turned into environment variables", TEXTS
+        "set environment variables from the files of this directory", TEXTS
     )
-    file_write: tuple[str, ...] = option(
-        "path=value: write a file before privilege drop", TEXTS
+    file_write: tuple[str, ...] = option("write a file at start: path=content", TEXTS)
+    flock: str | None = option("lock this file; exit if another process holds it", TEXT)
+    flock_wait: str | None = option(
+        "lock this file; wait for a process that holds it", TEXT
     )
-    flock: str | None = option("lock a file at once; exit if someone holds it", TEXT)
-    flock_wait: str | None = option("lock a file at once; wait for it", TEXT)
     flock_wait2: str | None = option(
-        "lock a file after daemonize/log setup; wait for it", TEXT
+        "lock this file after going to the background; wait for a process that holds it",
+        TEXT,
     )
     flock2: str | None = option(
-        "lock a file after daemonize/log setup; exit if held", TEXT
+        "lock this file after going to the background; exit if another process holds it",
+        TEXT,
     )
     force_cwd: str | None = option(
-        "override the working directory recorded at start", TEXT
+        "take this for the directory the server was started in", TEXT
     )
-    gid: str | None = option("group (name or number) to switch to", TEXT)
-    honour_stdin: bool = option("keep stdin instead of pointing it at /dev/null", FLAG)
+    gid: str | None = option("run as this group", TEXT)
+    honour_stdin: bool = option("keep the standard input", FLAG)
     ienv: tuple[str, ...] = option(
-        "set an environment variable while parsing", TEXTS, since="2.1"
-    )
-    immediate_gid: str | None = option("setgid while the option is parsed", TEXT)
-    immediate_uid: str | None = option("setuid while the option is parsed", TEXT)
-    master: bool = option(
-        "run the master process (needed by respawn, timers, signals, stats, spooler, mules...)",
-        FLAG,
-        short="M",
-    )
-    master_as_root: bool = option("master keeps root while workers drop", FLAG)
-    master_fifo: tuple[str, ...] = option(
-        "named pipe accepting one-letter commands (repeat for slots 0-9)",
+        "set an environment variable (NAME=value) for the rest of the configuration",
         TEXTS,
-        implies=("master",),
+        since="2.1",
     )
-    max_fd: int = option("RLIMIT_NOFILE", INT, at_least=0)
-    mode: str | None = option("free-form string shown as uwsgi.mode", TEXT)
-    no_initgroups: bool = option("do not take the user's supplementary groups", FLAG)
-    no_server: bool = option("load everything, then exit without serving", FLAG)
-    no_threads_wait: bool = option(
-        "do not wait for request threads at quit/reload", FLAG
+    immediate_gid: str | None = option("run as this group from here on", TEXT)
+    immediate_uid: str | None = option("run as this user from here on", TEXT)
+    master: bool = option("run a master that supervises the workers", FLAG, short="M")
+    master_as_root: bool = option("keep the master root", FLAG)
+    master_fifo: tuple[str, ...] = option(
+        "take commands from this named pipe", TEXTS, implies=("master",)
     )
+    max_fd: int = option(
+        "limit the number of open descriptors of a process", INT, at_least=0
+    )
+    mode: str | None = option("name the mode of the instance, as uwsgi.mode", TEXT)
+    no_initgroups: bool = option("do not take the user's other groups", FLAG)
+    no_server: bool = option("load everything and exit", FLAG)
+    no_threads_wait: bool = option("do not wait for threads at the end", FLAG)
     notify_socket: str | None = option(
-        "unix datagram socket for status notifications", TEXT, implies=("master",)
+        "send status messages to this socket", TEXT, implies=("master",)
     )
-    pidfile: str | None = option(
-        "write the master pid to a file while still privileged", TEXT
+    pidfile: str | None = option("write the pid of the master to this file", TEXT)
+    pidfile2: str | None = option(
+        "write the pid of the master to this file after privileges were dropped", TEXT
     )
-    pidfile2: str | None = option("write it after the uid/gid change", TEXT)
-    procname: str | None = option("process title for all processes", TEXT)
-    procname_append: str | None = option("string put after process titles", TEXT)
-    procname_master: str | None = option("process title for the master", TEXT)
-    procname_prefix: str | None = option("string put in front of process titles", TEXT)
-    procname_prefix_spaced: str | None = option("same with a trailing blank", TEXT)
+    procname: str | None = option("give all processes this title", TEXT)
+    procname_append: str | None = option("end process titles with this", TEXT)
+    procname_master: str | None = option("give the master this title", TEXT)
+    procname_prefix: str | None = option("begin process titles with this", TEXT)
+    procname_prefix_spaced: str | None = option(
+        "begin process titles with this and a blank", TEXT
+    )
     safe_pidfile: str | None = option(
-        "pidfile that is only removed/trusted if it still holds our pid", TEXT
+        "write the pid of the master to this file, and remove it only if it is ours",
+        TEXT,
     )
-    safe_pidfile2: str | None = option("same, written after the uid/gid change", TEXT)
-    skip_atexit: bool = option("skip plugin atexit hooks on exit", FLAG)
+    safe_pidfile2: str | None = option(
+        "write a safe pidfile after privileges were dropped", TEXT
+    )
+    skip_atexit: bool = option("leave out Python's exit functions", FLAG)
     skip_atexit_teardown: bool = option(
-        "skip interpreter teardown at exit but still run the rest", FLAG
+        "leave out the end of the interpreter at exit", FLAG
     )
-    uid: str | None = option("user (name or number) to switch to", TEXT)
+    uid: str | None = option("run as this user", TEXT)
     unenv: tuple[str, ...] = option("remove an environment variable", TEXTS)
-    vacuum: bool = option("remove sockets, pidfiles and similar at exit", FLAG)
+    vacuum: bool = option("remove sockets and pidfiles at the end", FLAG)

@@ -10,36 +10,38 @@ class Python(Section):
     """Python and the applications."""
 
     callable_: str | None = option(
-        "name of the callable to look up (default application)",
-        TEXT,
-        default="application",
+        "serve this callable of the module or file", TEXT, default="application"
     )
     dynamic_apps: bool = option(
-        "permit app loading through uwsgi variables; off by default in 2.1-dev",
+        "let the front server name applications to load, in variables of the request",
         FLAG,
         since="2.1",
     )
     early_pyimport: str | None = option(
-        "import a module in the early phase", TEXT, since="2.1"
+        "import a Python module before anything forks", TEXT, since="2.1"
     )
     early_python: bool = option(
-        "start the interpreter early for the fork server", FLAG, since="2.1"
+        "start Python before the application server is set up", FLAG, since="2.1"
     )
     early_python_import: str | None = option(
-        "import a module in the early phase", TEXT, since="2.1"
+        "import a Python module before anything forks", TEXT, since="2.1"
     )
     early_python_path: tuple[str, ...] = option(
-        "path entry for the early phase", TEXTS, since="2.1"
+        "add a directory to the module search path before anything forks",
+        TEXTS,
+        since="2.1",
     )
     early_pythonpath: tuple[str, ...] = option(
-        "path entry for the early phase", TEXTS, since="2.1"
+        "add a directory to the module search path before anything forks",
+        TEXTS,
+        since="2.1",
     )
-    eval_: str | None = option("load the app by evaluating Python code", TEXT)
+    eval_: str | None = option("load the application by running this Python code", TEXT)
     wsgi_file: str | None = option(
-        "load the app from a Python file", TEXT, aliases=("file",)
+        "load the application from this file", TEXT, aliases=("file",)
     )
     home: str | None = option(
-        "virtualenv / PYTHONHOME",
+        "use this virtual environment",
         TEXT,
         short="H",
         aliases=(
@@ -48,9 +50,11 @@ class Python(Section):
             "virtualenv",
         ),
     )
-    ignore_script_name: bool = option("do not select apps by SCRIPT_NAME", FLAG)
+    ignore_script_name: bool = option(
+        "do not choose the application by SCRIPT_NAME", FLAG
+    )
     import_: tuple[str, ...] = option(
-        "import a module/.py file just before the apps load (master, or every worker under lazy-apps)",
+        "import a module before the applications",
         TEXTS,
         aliases=(
             "py-import",
@@ -59,40 +63,52 @@ class Python(Section):
         ),
     )
     ini_paste: str | None = option(
-        "pasteDeploy ini that also holds a [uwsgi] section", TEXT
+        "read an ini file that also holds a paste application", TEXT
     )
-    ini_paste_logged: str | None = option("same plus logging config", TEXT)
+    ini_paste_logged: str | None = option(
+        "read an ini file that also holds a paste application and its logging", TEXT
+    )
     manage_script_name: bool = option(
-        "split the path at the longest mount point and set SCRIPT_NAME/PATH_INFO", FLAG
+        "choose the application by the longest mount point and split the path there",
+        FLAG,
     )
     module: str | None = option(
-        "load the app from a module: pkg.mod[:callable]",
+        "load the application from a module: package.module[:callable]",
         TEXT,
         short="w",
         aliases=("wsgi",),
     )
     mount: tuple[str, ...] = option(
-        "mountpoint=app: serve an app under a path", TEXTS, aliases=("worker-mount",)
+        "serve an application under a path: path=application",
+        TEXTS,
+        aliases=("worker-mount",),
     )
     need_app: bool = option(
-        "exit with code 22 if no app loads", FLAG, takes=Takes.MAYBE
+        "exit with status 22 if no application loads", FLAG, takes=Takes.MAYBE
     )
     no_default_app: bool = option(
-        "answer 500 rather than use the default app when no mount point matches", FLAG
+        "answer 500 when no mount point matches, instead of asking the default application",
+        FLAG,
     )
-    no_site: bool = option("do not import site", FLAG)
+    no_site: bool = option("start Python without the site module", FLAG)
     optimize: int = option(
-        "python optimisation level", INT, short="O", at_least=0, when_true=1
+        "set Python's level of optimisation", INT, short="O", at_least=0, when_true=1
     )
-    paste: str | None = option("pasteDeploy URI (config:path)", TEXT)
-    paste_logger: bool = option("apply the logging config of the paste file", FLAG)
-    paste_name: str | None = option("section of the paste file", TEXT, since="2.1")
-    pecan: str | None = option("pecan config file", TEXT)
+    paste: str | None = option(
+        "load the application with PasteDeploy: config:path", TEXT
+    )
+    paste_logger: bool = option("set up logging from the paste file", FLAG)
+    paste_name: str | None = option(
+        "load this application of the paste file", TEXT, since="2.1"
+    )
+    pecan: str | None = option(
+        "load the application with this Pecan configuration", TEXT
+    )
     post_pymodule_alias: tuple[str, ...] = option(
-        "same, done after the uwsgi module exists", TEXTS
+        "give a module another name, after the uwsgi module exists: name=module", TEXTS
     )
     pythonpath: tuple[str, ...] = option(
-        "add a directory or glob to sys.path",
+        "add a directory to the module search path",
         TEXTS,
         aliases=(
             "pp",
@@ -100,22 +116,24 @@ class Python(Section):
         ),
     )
     py_sys_executable: str | None = option(
-        "value of sys.executable", TEXT, aliases=("py-executable",)
+        "set sys.executable", TEXT, aliases=("py-executable",)
     )
     py_master_check_signals: bool = option(
         "run Python signal handlers in the master", FLAG, since="2.1"
     )
     py_programname: str | None = option(
-        "program name given to Python", TEXT, aliases=("py-program-name",)
+        "set the name Python is started under", TEXT, aliases=("py-program-name",)
     )
-    pyargv: str | None = option("sys.argv (one string, split on blanks)", TEXT)
-    pymodule_alias: tuple[str, ...] = option("name=module alias in sys.modules", TEXTS)
-    python_raw: str | None = option("python file handling raw connections", TEXT)
+    pyargv: str | None = option("set sys.argv to these words", TEXT)
+    pymodule_alias: tuple[str, ...] = option(
+        "give a module another name: name=module", TEXTS
+    )
+    python_raw: str | None = option("hand raw connections to this file", TEXT)
     python_worker_override: str | None = option(
-        "script that replaces the worker main loop", TEXT
+        "run this script in place of a worker's loop", TEXT
     )
     shared_import: tuple[str, ...] = option(
-        "import a module/.py file once in the master before any fork, even under lazy-apps",
+        "import a module once, before any fork",
         TEXTS,
         aliases=(
             "shared-py-import",
@@ -124,9 +142,7 @@ class Python(Section):
         ),
     )
     single_interpreter: bool = option(
-        "run every app in the main interpreter (practically mandatory with gevent)",
-        FLAG,
-        short="i",
+        "load all applications into one interpreter", FLAG, short="i"
     )
-    vhost: bool = option("select app by SERVER_NAME as well as path", FLAG)
-    vhost_host: bool = option("select app by Host as well as path", FLAG)
+    vhost: bool = option("choose the application by SERVER_NAME, too", FLAG)
+    vhost_host: bool = option("choose the application by the Host header, too", FLAG)

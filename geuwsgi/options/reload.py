@@ -10,10 +10,12 @@ class Reload(Section):
     """Reloading, recycling and ending."""
 
     brutal_reload_on_fd: tuple[str, ...] = option(
-        "same with a brutal reload", TEXTS, implies=("master",)
+        "reload at once when a descriptor becomes readable: fd[:bytes[,message]]",
+        TEXTS,
+        implies=("master",),
     )
     check_mount: tuple[str, ...] = option(
-        "destroy the instance when a filesystem stops answering",
+        "end the server when this file system does not answer",
         TEXTS,
         aliases=(
             "check-mountpoint",
@@ -23,55 +25,55 @@ class Reload(Section):
         implies=("master",),
     )
     die_on_term: bool = option(
-        "SIGTERM stops the instance rather than reloading it", FLAG, default=True
-    )
-    exit_on_reload: bool = option(
-        "exit instead of re-executing when a reload is asked (useful under supervisors)",
+        "stop at SIGTERM",
         FLAG,
+        default=True,
+        differs="SIGTERM always stops here; uWSGI reloads unless this is set",
     )
+    exit_on_reload: bool = option("exit when a reload is asked for", FLAG)
     fallback_config: str | None = option(
-        "re-exec with this other config file if the process ends with exit code 1", TEXT
+        "start again with this file if the server exits with status 1", TEXT
     )
     forkbomb_delay: float = option(
-        "sleep when workers die too quickly (default 2 s)",
+        "wait this many seconds when workers die too quickly",
         SECONDS,
         default=2.0,
         at_least=0,
         implies=("master",),
     )
     fs_brutal_reload: tuple[str, ...] = option(
-        "brutal reload on such an event", TEXTS, implies=("master",)
+        "reload at once when this path changes", TEXTS, implies=("master",)
     )
     fs_reload: tuple[str, ...] = option(
-        "graceful reload on an inotify/kqueue event for a path",
-        TEXTS,
-        implies=("master",),
+        "reload when this path changes", TEXTS, implies=("master",)
     )
     fs_signal: tuple[str, ...] = option(
-        '"path signum": raise a uwsgi signal on such an event',
-        TEXTS,
-        implies=("master",),
+        "raise a signal when a path changes: path signal", TEXTS, implies=("master",)
     )
     max_requests: int = option(
-        "recycle a worker after N requests", INT, short="R", at_least=0
+        "recycle a worker after this many requests", INT, short="R", at_least=0
     )
     max_requests_delta: int = option(
-        "add worker_id based offset to max-requests", INT, at_least=0
+        "add this many requests, times the worker's number, to max-requests",
+        INT,
+        at_least=0,
     )
     max_worker_lifetime: float = option(
-        "recycle a worker after N seconds", SECONDS, at_least=0
+        "recycle a worker after this many seconds", SECONDS, at_least=0
     )
     max_worker_lifetime_delta: float = option(
-        "add worker_id based offset to max-worker-lifetime", SECONDS, at_least=0
+        "add this many seconds, times the worker's number, to max-worker-lifetime",
+        SECONDS,
+        at_least=0,
     )
     min_worker_lifetime: float = option(
-        "minimum age in seconds before max-requests may recycle a worker (default 10)",
+        "do not recycle a worker for its requests before this many seconds",
         SECONDS,
         default=10.0,
         at_least=0,
     )
     py_autoreload: float = option(
-        "seconds between source mtime checks; reload on change (development)",
+        "reload when a source file changes; look every this many seconds",
         SECONDS,
         aliases=(
             "py-auto-reload",
@@ -83,27 +85,26 @@ class Reload(Section):
         implies=("master",),
     )
     py_auto_reload_ignore: tuple[str, ...] = option(
-        "module names ignored by auto reload", TEXTS, implies=("master",)
+        "do not watch this module for changes", TEXTS, implies=("master",)
     )
     reload_mercy: float = option(
-        "seconds to wait for processes at reload/shutdown before SIGKILL",
-        SECONDS,
-        default=60.0,
-        at_least=0,
+        "wait this many seconds for processes to end", SECONDS, default=60.0, at_least=0
     )
     reload_on_fd: tuple[str, ...] = option(
-        "reload the instance when an fd becomes readable (fd[:n[,msg]])",
+        "reload when a descriptor becomes readable: fd[:bytes[,message]]",
         TEXTS,
         implies=("master",),
     )
     touch_chain_reload: tuple[str, ...] = option(
-        "same, chain reload (one worker at a time)", TEXTS, implies=("master",)
+        "reload one worker after the other when this file is touched",
+        TEXTS,
+        implies=("master",),
     )
     touch_exec: tuple[str, ...] = option(
-        '"file command": run a command on touch', TEXTS, implies=("master",)
+        "run a command when a file is touched: file command", TEXTS, implies=("master",)
     )
     touch_logreopen: tuple[str, ...] = option(
-        "touch to reopen the log file",
+        "open the log file again when this file is touched",
         TEXTS,
         implies=(
             "master",
@@ -111,7 +112,7 @@ class Reload(Section):
         ),
     )
     touch_logrotate: tuple[str, ...] = option(
-        "touch to rotate the log file",
+        "rotate the log file when this file is touched",
         TEXTS,
         implies=(
             "master",
@@ -119,22 +120,23 @@ class Reload(Section):
         ),
     )
     touch_mules_reload: tuple[str, ...] = option(
-        "same, mules only", TEXTS, implies=("master",)
+        "reload the mules when this file is touched", TEXTS, implies=("master",)
     )
     touch_reload: tuple[str, ...] = option(
-        "graceful reload when the file's mtime grows or it appears/vanishes",
-        TEXTS,
-        implies=("master",),
+        "reload when this file is touched", TEXTS, implies=("master",)
     )
     touch_signal: tuple[str, ...] = option(
-        '"file signum": raise a uwsgi signal on touch', TEXTS, implies=("master",)
+        "raise a signal when a file is touched: file signal", TEXTS, implies=("master",)
     )
     touch_spoolers_reload: tuple[str, ...] = option(
-        "same, spoolers only", TEXTS, implies=("master",)
+        "reload the spoolers when this file is touched", TEXTS, implies=("master",)
     )
     touch_workers_reload: tuple[str, ...] = option(
-        "same, workers only", TEXTS, implies=("master",)
+        "reload the workers when this file is touched", TEXTS, implies=("master",)
     )
     worker_reload_mercy: float = option(
-        "same for workers only (default 60)", SECONDS, default=60.0, at_least=0
+        "wait this many seconds for the requests of a worker",
+        SECONDS,
+        default=60.0,
+        at_least=0,
     )

@@ -10,58 +10,65 @@ class Routers(Section):
     """Fastrouter, rawrouter and sslrouter."""
 
     fastrouter: tuple[str, ...] = option(
-        "uwsgi-protocol load balancer gateway on an address", TEXTS
+        "balance uwsgi requests over backends, on this address", TEXTS
     )
     fastrouter_buffer_size: int = option(
-        "buffer size (default page size)", INT, at_least=0
+        "use buffers of this many bytes", INT, at_least=0
     )
-    fastrouter_cheap: bool = option("do not accept until a node subscribes", FLAG)
+    fastrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
     fastrouter_defer_connect_timeout: float = option(
-        "timeout of deferred connects", SECONDS, at_least=0, since="2.1"
+        "wait this many seconds for a postponed connection to a backend",
+        SECONDS,
+        at_least=0,
+        since="2.1",
     )
     fastrouter_emperor_socket: str | None = option(
-        "emperor socket receiving spawn requests", TEXT, since="2.1"
+        "ask the emperor on this socket to start backends", TEXT, since="2.1"
     )
-    fastrouter_events: int = option("events per loop", INT, at_least=0)
-    fastrouter_fallback: tuple[str, ...] = option("backend of last resort", TEXTS)
+    fastrouter_events: int = option("handle this many events at once", INT, at_least=0)
+    fastrouter_fallback: tuple[str, ...] = option(
+        "send requests here if no backend answers", TEXTS
+    )
     fastrouter_fallback_on_no_key: bool = option(
-        "use fallback also when the key is unknown", FLAG
+        "send requests with an unknown key to the fallback", FLAG
     )
     fastrouter_force_key: str | None = option(
-        "fixed routing key without parsing", TEXT, since="2.1"
+        "route every request by this key", TEXT, since="2.1"
     )
-    fastrouter_gid: str | None = option("gid of the gateway", TEXT)
+    fastrouter_gid: str | None = option("run the router as this group", TEXT)
     fastrouter_gracetime: float = option(
-        "seconds before retrying a dead fixed backend",
+        "leave a dead backend alone for this many seconds",
         SECONDS,
         default=30.0,
         at_least=0,
     )
-    fastrouter_harakiri: float = option("harakiri of the gateway", SECONDS, at_least=0)
+    fastrouter_harakiri: float = option(
+        "kill a router that hangs for this many seconds", SECONDS, at_least=0
+    )
     fastrouter_max_retries: int = option(
-        "maximum retries", INT, at_least=0, since="2.1"
+        "try this many backends before giving up", INT, at_least=0, since="2.1"
     )
     fastrouter_post_buffering: int = option(
-        "buffer bodies above N bytes", INT, at_least=0
+        "buffer bodies above this many bytes in a file", INT, at_least=0
     )
     fastrouter_processes: int = option(
-        "number of gateway processes",
+        "run this many router processes",
         INT,
         default=1,
         aliases=("fastrouter-workers",),
         at_least=0,
     )
     fastrouter_quiet: bool = option(
-        "do not log failed backends (needs a value)", FLAG, takes=Takes.VALUE
+        "do not log backends that fail", FLAG, takes=Takes.VALUE
     )
     fastrouter_resubscribe: tuple[str, ...] = option(
-        "forward subscriptions upstream", TEXTS
+        "forward subscriptions to this server", TEXTS
     )
     fastrouter_resubscribe_bind: str | None = option(
-        "local address used when forwarding", TEXT
+        "forward subscriptions from this address", TEXT
     )
     fastrouter_stats: str | None = option(
-        "stats server of the gateway",
+        "serve statistics of the router on this address",
         TEXT,
         aliases=(
             "fastrouter-ss",
@@ -69,60 +76,72 @@ class Routers(Section):
         ),
     )
     fastrouter_subscription_fallback_key: str | None = option(
-        "subscription key used as fallback", TEXT
+        "use this key when another has no backend", TEXT
     )
     fastrouter_subscription_server: tuple[str, ...] = option(
-        "subscription listener address", TEXTS
+        "take subscriptions on this address", TEXTS
     )
     fastrouter_timeout: float = option(
-        "timeout (default 60)", SECONDS, default=60.0, at_least=0
+        "wait this many seconds for clients and backends",
+        SECONDS,
+        default=60.0,
+        at_least=0,
     )
-    fastrouter_to: tuple[str, ...] = option(
-        "fixed backend, repeat for balancing", TEXTS
-    )
-    fastrouter_uid: str | None = option("uid of the gateway", TEXT)
+    fastrouter_to: tuple[str, ...] = option("send requests to this backend", TEXTS)
+    fastrouter_uid: str | None = option("run the router as this user", TEXT)
     fastrouter_use_base: str | None = option(
-        "directory of unix sockets named after the key", TEXT
+        "send requests to the socket in this directory that bears the key's name", TEXT
     )
     fastrouter_use_cache: str | None = option(
-        "find backends in a cache (key = host)", TEXT, takes=Takes.MAYBE
+        "look backends up in a cache", TEXT, takes=Takes.MAYBE
     )
     fastrouter_use_code_string: str | None = option(
-        "find backends by running code in a language plugin", TEXT
+        "ask this code for the backend", TEXT
     )
     fastrouter_use_pattern: str | None = option(
-        "backend address pattern with %s for the key", TEXT
+        "make the backend's address of this pattern and the key", TEXT
     )
     fastrouter_use_socket: str | None = option(
-        "use a worker socket as backend", TEXT, takes=Takes.MAYBE
+        "send requests to a socket of this instance", TEXT, takes=Takes.MAYBE
     )
     fastrouter_zerg: tuple[str, ...] = option(
-        "take the socket from a zerg server", TEXTS
+        "take the router's socket from a zerg server", TEXTS
     )
-    rawrouter: tuple[str, ...] = option("TCP-level proxy gateway", TEXTS)
-    rawrouter_buffer_size: int = option("buffer size", INT, at_least=0)
-    rawrouter_cheap: bool = option("cheap mode", FLAG)
-    rawrouter_events: int = option("events per loop", INT, at_least=0)
-    rawrouter_fallback: tuple[str, ...] = option("backend of last resort", TEXTS)
+    rawrouter: tuple[str, ...] = option(
+        "balance TCP connections over backends, on this address", TEXTS
+    )
+    rawrouter_buffer_size: int = option(
+        "use buffers of this many bytes", INT, at_least=0
+    )
+    rawrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
+    rawrouter_events: int = option("handle this many events at once", INT, at_least=0)
+    rawrouter_fallback: tuple[str, ...] = option(
+        "connect here if no backend answers", TEXTS
+    )
     rawrouter_gracetime: float = option(
-        "seconds before retrying a dead backend", SECONDS, default=30.0, at_least=0
+        "leave a dead backend alone for this many seconds",
+        SECONDS,
+        default=30.0,
+        at_least=0,
     )
-    rawrouter_harakiri: float = option("harakiri of the gateway", SECONDS, at_least=0)
+    rawrouter_harakiri: float = option(
+        "kill a router that hangs for this many seconds", SECONDS, at_least=0
+    )
     rawrouter_max_retries: int = option(
-        "maximum retries on other nodes", INT, at_least=0
+        "try this many backends before giving up", INT, at_least=0
     )
     rawrouter_processes: int = option(
-        "number of gateway processes",
+        "run this many router processes",
         INT,
         default=1,
         aliases=("rawrouter-workers",),
         at_least=0,
     )
     rawrouter_quiet: bool = option(
-        "do not log failed backends (needs a value)", FLAG, takes=Takes.VALUE
+        "do not log backends that fail", FLAG, takes=Takes.VALUE
     )
     rawrouter_stats: str | None = option(
-        "stats server of the gateway",
+        "serve statistics of the router on this address",
         TEXT,
         aliases=(
             "rawrouter-ss",
@@ -130,51 +149,75 @@ class Routers(Section):
         ),
     )
     rawrouter_subscription_server: tuple[str, ...] = option(
-        "subscription listener", TEXTS
+        "take subscriptions on this address", TEXTS
     )
-    rawrouter_timeout: float = option("timeout", SECONDS, default=60.0, at_least=0)
-    rawrouter_to: tuple[str, ...] = option("fixed backend", TEXTS)
-    rawrouter_use_base: str | None = option("directory of unix sockets", TEXT)
+    rawrouter_timeout: float = option(
+        "close connections silent for this many seconds",
+        SECONDS,
+        default=60.0,
+        at_least=0,
+    )
+    rawrouter_to: tuple[str, ...] = option("connect to this backend", TEXTS)
+    rawrouter_use_base: str | None = option(
+        "connect to the socket in this directory that bears the key's name", TEXT
+    )
     rawrouter_use_cache: str | None = option(
-        "find backends in a cache", TEXT, takes=Takes.MAYBE
+        "look backends up in a cache", TEXT, takes=Takes.MAYBE
     )
-    rawrouter_use_code_string: str | None = option("find backends by code", TEXT)
-    rawrouter_use_pattern: str | None = option("backend pattern", TEXT)
+    rawrouter_use_code_string: str | None = option(
+        "ask this code for the backend", TEXT
+    )
+    rawrouter_use_pattern: str | None = option(
+        "make the backend's address of this pattern and the key", TEXT
+    )
     rawrouter_use_socket: str | None = option(
-        "use a worker socket as backend", TEXT, takes=Takes.MAYBE
+        "connect to a socket of this instance", TEXT, takes=Takes.MAYBE
     )
     rawrouter_xclient: bool = option(
-        "send a SMTP XCLIENT line with the client address", FLAG
+        "tell backends the client's address with an XCLIENT line", FLAG
     )
     rawrouter_zerg: tuple[str, ...] = option(
-        "take the socket from a zerg server", TEXTS
+        "take the router's socket from a zerg server", TEXTS
     )
-    sslrouter: tuple[str, ...] = option("TLS-terminating TCP proxy gateway", TEXTS)
-    sslrouter_buffer_size: int = option("buffer size", INT, at_least=0)
-    sslrouter_cheap: bool = option("cheap mode", FLAG)
-    sslrouter_events: int = option("events per loop", INT, at_least=0)
-    sslrouter_fallback: tuple[str, ...] = option("backend of last resort", TEXTS)
+    sslrouter: tuple[str, ...] = option(
+        "end TLS and balance connections over backends: address,certificate,key", TEXTS
+    )
+    sslrouter_buffer_size: int = option(
+        "use buffers of this many bytes", INT, at_least=0
+    )
+    sslrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
+    sslrouter_events: int = option("handle this many events at once", INT, at_least=0)
+    sslrouter_fallback: tuple[str, ...] = option(
+        "connect here if no backend answers", TEXTS
+    )
     sslrouter_gracetime: float = option(
-        "seconds before retrying a dead backend", SECONDS, default=30.0, at_least=0
+        "leave a dead backend alone for this many seconds",
+        SECONDS,
+        default=30.0,
+        at_least=0,
     )
-    sslrouter_harakiri: float = option("harakiri of the gateway", SECONDS, at_least=0)
+    sslrouter_harakiri: float = option(
+        "kill a router that hangs for this many seconds", SECONDS, at_least=0
+    )
     sslrouter_max_retries: int = option(
-        "maximum retries on other nodes", INT, at_least=0
+        "try this many backends before giving up", INT, at_least=0
     )
     sslrouter_processes: int = option(
-        "number of gateway processes",
+        "run this many router processes",
         INT,
         default=1,
         aliases=("sslrouter-workers",),
         at_least=0,
     )
     sslrouter_quiet: bool = option(
-        "do not log failed backends (needs a value)", FLAG, takes=Takes.VALUE
+        "do not log backends that fail", FLAG, takes=Takes.VALUE
     )
-    sslrouter_session_context: str | None = option("TLS session id context", TEXT)
-    sslrouter_sni: bool = option("choose backends by TLS server name", FLAG)
+    sslrouter_session_context: str | None = option(
+        "name the context of TLS sessions", TEXT
+    )
+    sslrouter_sni: bool = option("choose backends by the server name of TLS", FLAG)
     sslrouter_stats: str | None = option(
-        "stats server of the gateway",
+        "serve statistics of the router on this address",
         TEXT,
         aliases=(
             "sslrouter-ss",
@@ -182,20 +225,33 @@ class Routers(Section):
         ),
     )
     sslrouter_subscription_server: tuple[str, ...] = option(
-        "subscription listener", TEXTS
+        "take subscriptions on this address", TEXTS
     )
-    sslrouter_timeout: float = option("timeout", SECONDS, default=60.0, at_least=0)
-    sslrouter_to: tuple[str, ...] = option("fixed backend", TEXTS)
-    sslrouter_use_base: str | None = option("directory of unix sockets", TEXT)
+    sslrouter_timeout: float = option(
+        "close connections silent for this many seconds",
+        SECONDS,
+        default=60.0,
+        at_least=0,
+    )
+    sslrouter_to: tuple[str, ...] = option("connect to this backend", TEXTS)
+    sslrouter_use_base: str | None = option(
+        "connect to the socket in this directory that bears the key's name", TEXT
+    )
     sslrouter_use_cache: str | None = option(
-        "find backends in a cache", TEXT, takes=Takes.MAYBE
+        "look backends up in a cache", TEXT, takes=Takes.MAYBE
     )
-    sslrouter_use_code_string: str | None = option("find backends by code", TEXT)
-    sslrouter_use_pattern: str | None = option("backend pattern", TEXT)
+    sslrouter_use_code_string: str | None = option(
+        "ask this code for the backend", TEXT
+    )
+    sslrouter_use_pattern: str | None = option(
+        "make the backend's address of this pattern and the key", TEXT
+    )
     sslrouter_use_socket: str | None = option(
-        "use a worker socket as backend", TEXT, takes=Takes.MAYBE
+        "connect to a socket of this instance", TEXT, takes=Takes.MAYBE
     )
     sslrouter_zerg: tuple[str, ...] = option(
-        "take the socket from a zerg server", TEXTS
+        "take the router's socket from a zerg server", TEXTS
     )
-    sslrouter2: tuple[str, ...] = option("same in keyval form", TEXTS)
+    sslrouter2: tuple[str, ...] = option(
+        "end TLS and balance connections: addr=…,cert=…,key=… and more", TEXTS
+    )

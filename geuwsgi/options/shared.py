@@ -10,7 +10,7 @@ class Shared(Section):
     """Memory shared between processes: queue, locks, areas, metrics."""
 
     metric_alarm: tuple[str, ...] = option(
-        "raise an alarm when a metric crosses a limit (keyval)",
+        "raise an alarm at a value of a metric",
         TEXTS,
         aliases=(
             "alarm-metric",
@@ -21,12 +21,12 @@ class Shared(Section):
             "master",
         ),
     )
-    enable_metrics: bool = option("collect internal metrics", FLAG, implies=("master",))
+    enable_metrics: bool = option("collect metrics", FLAG, implies=("master",))
     locks: int = option(
-        "number of extra user locks (uwsgi.lock(n))", INT, at_least=0, when_true=1
+        "create this many more locks for the application", INT, at_least=0, when_true=1
     )
     metric: tuple[str, ...] = option(
-        "define a custom metric (name or keyval)",
+        "define a metric: name or name=…,type=… and more",
         TEXTS,
         implies=(
             "enable-metrics",
@@ -34,7 +34,7 @@ class Shared(Section):
         ),
     )
     metrics_dir: str | None = option(
-        "directory of memory-mapped metric text files",
+        "keep metrics as files in this directory",
         TEXT,
         aliases=("metric-dir",),
         implies=(
@@ -43,7 +43,7 @@ class Shared(Section):
         ),
     )
     metrics_dir_restore: bool = option(
-        "read initial values from that directory",
+        "take first values from the files of metrics",
         FLAG,
         aliases=("metric-dir-restore",),
         implies=(
@@ -52,7 +52,7 @@ class Shared(Section):
         ),
     )
     metrics_no_cores: bool = option(
-        "no per-core metrics",
+        "leave single cores out of the metrics",
         FLAG,
         implies=(
             "enable-metrics",
@@ -60,20 +60,22 @@ class Shared(Section):
         ),
     )
     py_sharedarea: tuple[str, ...] = option(
-        "shared area backed by a bytearray of N bytes", TEXTS
+        "create a shared area of this many bytes as a bytearray", TEXTS
     )
     queue: int = option(
-        "shared ring queue with N slots", INT, at_least=0, when_true=100
+        "create a shared queue of this many slots", INT, at_least=0, when_true=100
     )
     queue_blocksize: int = option(
-        "slot size in bytes (default 8192)", BYTES, default=8192, at_least=0
+        "let a slot of the queue hold this many bytes", BYTES, default=8192, at_least=0
     )
     queue_store: str | None = option(
-        "memory-mapped file that persists the queue", TEXT, implies=("master",)
+        "keep the queue in this file", TEXT, implies=("master",)
     )
-    queue_store_sync: int = option("msync period", INT, at_least=0)
+    queue_store_sync: int = option(
+        "write the queue file to disk every this many seconds", INT, at_least=0
+    )
     sharedarea: tuple[str, ...] = option(
-        "create shared memory area: page count or keyval pages,file,fd,ptr,size,offset",
+        "create a shared area: pages=… or file=…,size=… or a number of pages",
         TEXTS,
         short="A",
     )

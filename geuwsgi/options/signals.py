@@ -10,16 +10,15 @@ class Signals(Section):
     """Timers, cron and signals."""
 
     cron: tuple[str, ...] = option(
-        "min hour day month weekday command", TEXTS, implies=("master",)
-    )
-    cron_curl: tuple[str, ...] = option(
-        "cron whose action is fetching a URL (curl plugin)",
+        "run a command at times: minute hour day month weekday command",
         TEXTS,
-        aliases=("curl-cron",),
         implies=("master",),
     )
+    cron_curl: tuple[str, ...] = option(
+        "fetch a URL at times", TEXTS, aliases=("curl-cron",), implies=("master",)
+    )
     legion_cron_curl: tuple[str, ...] = option(
-        "same, on the legion lord only",
+        "fetch a URL at times on the lord of a legion",
         TEXTS,
         aliases=(
             "cron-curl-legion",
@@ -28,35 +27,37 @@ class Signals(Section):
         ),
         implies=("master",),
     )
-    cron_harakiri: float = option("time limit for cron commands", SECONDS, at_least=0)
+    cron_harakiri: float = option(
+        "kill a cron command after this many seconds", SECONDS, at_least=0
+    )
     legion_cron: tuple[str, ...] = option(
-        "cron run only by the legion lord: name then fields",
+        "run a command at times on the lord of a legion: legion minute … command",
         TEXTS,
         aliases=("cron-legion",),
         implies=("master",),
     )
     cron2: tuple[str, ...] = option(
-        "keyval prefix plus command: minute=,hour=,...,unique=,harakiri=",
+        "run a command at times: minute=…,hour=…,unique=1 command",
         TEXTS,
         implies=("master",),
     )
     rbtimer: tuple[str, ...] = option(
-        '"signum seconds": same with the user-space red-black timer',
+        "raise a signal every so many seconds, with less load for many timers: signal seconds",
         TEXTS,
         aliases=("signal-rbtimer",),
         implies=("master",),
     )
     timer: tuple[str, ...] = option(
-        '"signum seconds": raise a signal periodically',
+        "raise a signal every so many seconds: signal seconds",
         TEXTS,
         aliases=("signal-timer",),
         implies=("master",),
     )
     unique_cron: tuple[str, ...] = option(
-        "cron that never overlaps itself", TEXTS, implies=("master",)
+        "run a command at times unless it still runs", TEXTS, implies=("master",)
     )
     unique_cron_legion: tuple[str, ...] = option(
-        "same, never overlapping",
+        "run a command at times on the lord of a legion unless it still runs",
         TEXTS,
         aliases=("unique-legion-cron",),
         implies=("master",),

@@ -10,91 +10,92 @@ class Sockets(Section):
     """Listening sockets."""
 
     abstract_socket: bool = option(
-        "treat unix socket names as Linux abstract names", FLAG, short="a"
+        "put unix sockets into the abstract namespace", FLAG, short="a"
     )
     chmod_socket: int | None = option(
-        "mode for unix sockets: exactly three octal digits, or no value for 666",
+        "give unix sockets this mode",
         MODE,
         short="C",
         aliases=("chmod",),
+        differs="0660 and true are understood; uWSGI refuses them",
     )
-    chown_socket: str | None = option("user[:group] owner of unix sockets", TEXT)
-    enable_proxy_protocol: bool = option(
-        "accept a PROXY v1 line before HTTP requests", FLAG
+    chown_socket: str | None = option("give unix sockets to this user[:group]", TEXT)
+    enable_proxy_protocol: bool = option("expect a PROXY line before requests", FLAG)
+    fastcgi_modifier1: int = option(
+        "give FastCGI requests this modifier1", INT, at_least=0
     )
-    fastcgi_modifier1: int = option("modifier1 for FastCGI requests", INT, at_least=0)
-    fastcgi_modifier2: int = option("modifier2 for FastCGI requests", INT, at_least=0)
+    fastcgi_modifier2: int = option(
+        "give FastCGI requests this modifier2", INT, at_least=0
+    )
     fastcgi_nph_socket: tuple[str, ...] = option(
-        "fastCGI listener that sends a full HTTP status line (nph) instead of a Status: header",
-        TEXTS,
+        "serve FastCGI on this address, with an HTTP status line", TEXTS
     )
-    fastcgi_socket: tuple[str, ...] = option("listen and speak FastCGI", TEXTS)
-    freebind: bool = option("bind addresses that do not exist yet (IP_FREEBIND)", FLAG)
+    fastcgi_socket: tuple[str, ...] = option("serve FastCGI on this address", TEXTS)
+    freebind: bool = option("bind addresses that do not exist yet", FLAG)
     http_socket: tuple[str, ...] = option(
-        "listen and parse HTTP/1.x directly in the workers (one request per connection, no keep-alive)",
-        TEXTS,
+        "serve HTTP on this address, from the workers", TEXTS
     )
     http_socket_modifier1: int = option(
-        "modifier1 given to requests arriving on http-socket", INT, at_least=0
+        "give requests of http-socket this modifier1", INT, at_least=0
     )
     http_socket_modifier2: int = option(
-        "modifier2 given to requests arriving on http-socket", INT, at_least=0
+        "give requests of http-socket this modifier2", INT, at_least=0
     )
     http11_socket: tuple[str, ...] = option(
-        "http-socket variant with keep-alive; crashes the worker under gevent in the tested build",
+        "serve HTTP with keep-alive on this address, from the workers",
         TEXTS,
+        differs="works with gevent",
     )
     https_socket: tuple[str, ...] = option(
-        "HTTPS straight in the workers; value addr,cert,key[,ciphers[,client-ca]]; no static/offload on these sockets",
+        "serve HTTPS from the workers: address,certificate,key[,ciphers[,client CA]]",
         TEXTS,
     )
     https_socket_modifier1: int = option(
-        "modifier1 for requests on https-socket", INT, at_least=0
+        "give requests of https-socket this modifier1", INT, at_least=0
     )
     https_socket_modifier2: int = option(
-        "modifier2 for requests on https-socket", INT, at_least=0
+        "give requests of https-socket this modifier2", INT, at_least=0
     )
     listen: int = option(
-        "listen backlog (startup fails if above somaxconn)",
+        "let this many connections wait to be accepted",
         INT,
         default=4096,
         short="l",
         at_least=0,
+        differs="the default is the kernel's limit up to 4096; a number above the limit is no error",
     )
     map_socket: tuple[str, ...] = option(
-        "socketnumber:worker[,worker]: accept that socket only in the given workers",
-        TEXTS,
+        "accept a socket only in some workers: socket:worker,worker", TEXTS
     )
-    no_fd_passing: bool = option("do not use SCM_RIGHTS features", FLAG)
+    no_fd_passing: bool = option("never pass descriptors between processes", FLAG)
     protocol: str | None = option(
-        "protocol used by plain socket= lines (uwsgi, http, fastcgi, scgi, raw, ...)",
+        "speak this protocol on addresses given with socket",
         TEXT,
         aliases=("socket-protocol",),
     )
     puwsgi_socket: tuple[str, ...] = option(
-        "listen for the connection-reusing variant of the uwsgi protocol", TEXTS
+        "serve the uwsgi protocol with lasting connections on this address", TEXTS
     )
-    raw_modifier1: int = option("modifier1 for raw-socket requests", INT, at_least=0)
-    raw_modifier2: int = option("modifier2 for raw-socket requests", INT, at_least=0)
+    raw_modifier1: int = option("give raw connections this modifier1", INT, at_least=0)
+    raw_modifier2: int = option("give raw connections this modifier2", INT, at_least=0)
     raw_socket: tuple[str, ...] = option(
-        "listener with no request parsing; the app gets the bare connection", TEXTS
+        "hand connections to this address to the application as they are", TEXTS
     )
-    reuse_port: bool = option("SO_REUSEPORT on listeners", FLAG)
-    scgi_modifier1: int = option("modifier1 for SCGI requests", INT, at_least=0)
-    scgi_modifier2: int = option("modifier2 for SCGI requests", INT, at_least=0)
+    reuse_port: bool = option("let other processes bind the same address", FLAG)
+    scgi_modifier1: int = option("give SCGI requests this modifier1", INT, at_least=0)
+    scgi_modifier2: int = option("give SCGI requests this modifier2", INT, at_least=0)
     scgi_nph_socket: tuple[str, ...] = option(
-        "SCGI listener that sends a full HTTP status line (nph)", TEXTS
+        "serve SCGI on this address, with an HTTP status line", TEXTS
     )
-    scgi_socket: tuple[str, ...] = option("listen and speak SCGI", TEXTS)
+    scgi_socket: tuple[str, ...] = option("serve SCGI on this address", TEXTS)
     shared_socket: tuple[str, ...] = option(
-        "bind early (before dropping privileges) a socket that other options refer to as =N",
-        TEXTS,
+        "bind an address early, for other options to name as =0, =1 …", TEXTS
     )
     so_keepalive: bool = option(
-        "SO_KEEPALIVE on listening sockets", FLAG, default=False
+        "have the kernel probe silent connections", FLAG, default=False
     )
     so_send_timeout: float = option(
-        "SO_SNDTIMEO on sockets (from the command line it takes no value and ends up as 1)",
+        "give up sending after this many seconds",
         SECONDS,
         aliases=(
             "so-write-timeout",
@@ -106,38 +107,40 @@ class Sockets(Section):
         takes=Takes.MAYBE,
     )
     socket: tuple[str, ...] = option(
-        "listen on a unix path, host:port or @abstract name with the default protocol (uwsgi unless protocol= says otherwise)",
-        TEXTS,
-        short="s",
+        "serve the uwsgi protocol on this address", TEXTS, short="s"
     )
-    socket_rcvbuf: int = option("SO_RCVBUF of listeners", BYTES, at_least=0)
-    socket_sndbuf: int = option("SO_SNDBUF of listeners", BYTES, at_least=0)
+    socket_rcvbuf: int = option(
+        "give sockets a receive buffer of this many bytes", BYTES, at_least=0
+    )
+    socket_sndbuf: int = option(
+        "give sockets a send buffer of this many bytes", BYTES, at_least=0
+    )
     socket_timeout: float = option(
-        "timeout in seconds for client socket reads/writes (default 4; gevent raises it to at least 30)",
+        "close a connection whose peer is silent for this many seconds",
         SECONDS,
         default=4.0,
         short="z",
         at_least=0,
     )
     suwsgi_socket: tuple[str, ...] = option(
-        "uwsgi protocol inside TLS; value addr,cert,key[,ciphers[,client-ca]]",
+        "serve the uwsgi protocol in TLS: address,certificate,key",
         TEXTS,
         aliases=("ssl-socket",),
     )
     tcp_fast_open: int = option(
-        "TCP_FASTOPEN queue length on listeners",
+        "let clients send data with their first packet; the number is the queue's length",
         INT,
         aliases=("tcp-fastopen",),
         at_least=0,
         when_true=100,
     )
     tcp_nodelay: bool = option(
-        "TCP_NODELAY on accepted connections", FLAG, default=True
+        "send small packets without delay", FLAG, default=True, differs="on by default"
     )
-    umask: int | None = option("process umask in octal", MODE, takes=Takes.VALUE)
+    umask: int | None = option("create files with this mask", MODE, takes=Takes.VALUE)
     undeferred_shared_socket: tuple[str, ...] = option(
-        "like shared-socket but without TCP_DEFER_ACCEPT", TEXTS
+        "bind an address early, accepting before data arrives", TEXTS
     )
     uwsgi_socket: tuple[str, ...] = option(
-        "listen and always speak the uwsgi binary protocol", TEXTS
+        "serve the uwsgi protocol on this address, whatever protocol says", TEXTS
     )

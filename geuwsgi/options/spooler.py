@@ -10,23 +10,27 @@ class Spooler(Section):
     """Spooler."""
 
     spooler: tuple[str, ...] = option(
-        "directory scanned by a spooler process", TEXTS, short="Q", implies=("master",)
+        "work on the tasks in this directory", TEXTS, short="Q", implies=("master",)
     )
-    spooler_chdir: str | None = option("directory to chdir into for each task", TEXT)
-    spooler_cheap: bool = option("start spoolers on demand", FLAG, since="2.1")
+    spooler_chdir: str | None = option("change to this directory for each task", TEXT)
+    spooler_cheap: bool = option(
+        "start spooler processes only when there is work", FLAG, since="2.1"
+    )
     spooler_external: tuple[str, ...] = option(
-        "directory used for enqueueing only (another instance runs it)",
+        "put tasks into this directory; another instance works on them",
         TEXTS,
         implies=("master",),
     )
     spooler_frequency: float = option(
-        "seconds between scans (default 30)",
+        "look for tasks every this many seconds",
         SECONDS,
         default=30.0,
         aliases=("spooler-freq",),
         at_least=0,
     )
-    spooler_harakiri: float = option("timeout of a task", SECONDS, at_least=0)
+    spooler_harakiri: float = option(
+        "kill a task after this many seconds", SECONDS, at_least=0
+    )
     spooler_import: tuple[str, ...] = option(
         "import a module in spooler processes",
         TEXTS,
@@ -36,16 +40,16 @@ class Spooler(Section):
             "spooler-python-import",
         ),
     )
-    spooler_max_tasks: int = option("recycle a spooler after N tasks", INT, at_least=0)
+    spooler_max_tasks: int = option(
+        "recycle a spooler after this many tasks", INT, at_least=0
+    )
     spooler_ordered: bool = option(
-        "scan tasks in name order and honour numeric priority sub-directories",
-        FLAG,
-        when_true=1,
+        "take tasks in the order of their names", FLAG, when_true=1
     )
     spooler_processes: int = option(
-        "number of processes per spooler directory", INT, default=1, at_least=0
+        "run this many processes for each spooler", INT, default=1, at_least=0
     )
-    spooler_quiet: bool = option("less spooler logging", FLAG)
+    spooler_quiet: bool = option("do not log each task", FLAG)
     spooler_signal_as_task: bool = option(
-        "count signals as spooler tasks", FLAG, since="2.1"
+        "count signals towards the tasks of a spooler", FLAG, since="2.1"
     )

@@ -10,65 +10,76 @@ class Static(Section):
     """Static files."""
 
     check_static: tuple[str, ...] = option(
-        "look for PATH_INFO below this directory before the app",
+        "serve a file below this directory if it bears the request's path",
         TEXTS,
         aliases=("static-check",),
     )
-    check_static_docroot: bool = option("same below DOCUMENT_ROOT of the request", FLAG)
-    honour_range: bool = option("answer Range requests for static files", FLAG)
+    check_static_docroot: bool = option(
+        "serve a file below DOCUMENT_ROOT if it bears the request's path", FLAG
+    )
+    honour_range: bool = option("answer requests for a range of a static file", FLAG)
     mimefile: tuple[str, ...] = option(
-        "mime types file (Apache build default)", TEXTS, aliases=("mime-file",)
+        "take content types from this file", TEXTS, aliases=("mime-file",)
     )
     static_cache_paths: float = option(
-        "cache resolved paths for N seconds", SECONDS, at_least=0, implies=("master",)
+        "remember for this many seconds where static files are",
+        SECONDS,
+        at_least=0,
+        implies=("master",),
     )
     static_cache_paths_name: str | None = option(
-        "cache used for that", TEXT, implies=("master",)
+        "remember places of static files in this cache", TEXT, implies=("master",)
     )
     static_expires: tuple[str, ...] = option(
-        "expires by resolved file name regexp (PCRE builds)", TEXTS
+        "set Expires for files whose name matches: regexp seconds", TEXTS
     )
-    static_expires_mtime: tuple[str, ...] = option("same counted from mtime", TEXTS)
+    static_expires_mtime: tuple[str, ...] = option(
+        "set Expires from the time of change for files whose name matches", TEXTS
+    )
     static_expires_path_info: tuple[str, ...] = option(
-        "expires by PATH_INFO regexp (PCRE builds)", TEXTS
+        "set Expires for paths that match: regexp seconds", TEXTS
     )
     static_expires_path_info_mtime: tuple[str, ...] = option(
-        "same counted from mtime", TEXTS
+        "set Expires from the time of change for paths that match", TEXTS
     )
     static_expires_type: tuple[str, ...] = option(
-        "expires by content type: type=seconds", TEXTS
+        "set Expires by content type: type=seconds", TEXTS
     )
     static_expires_type_mtime: tuple[str, ...] = option(
-        "expires by content type counted from mtime", TEXTS
+        "set Expires from the time of change by content type", TEXTS
     )
     static_expires_uri: tuple[str, ...] = option(
-        "expires by REQUEST_URI regexp (PCRE builds)", TEXTS
+        "set Expires for request URIs that match: regexp seconds", TEXTS
     )
-    static_expires_uri_mtime: tuple[str, ...] = option("same counted from mtime", TEXTS)
+    static_expires_uri_mtime: tuple[str, ...] = option(
+        "set Expires from the time of change for request URIs that match", TEXTS
+    )
     static_gzip: tuple[str, ...] = option(
-        "look for a .gz twin when the file name matches a regexp (PCRE builds)", TEXTS
+        "send a file's compressed twin if its name matches", TEXTS
     )
-    static_gzip_all: bool = option("always look for .gz (and .br) twins", FLAG)
+    static_gzip_all: bool = option(
+        "send a file's compressed twin if there is one", FLAG
+    )
     static_gzip_dir: tuple[str, ...] = option(
-        "look for twins below this directory/prefix",
+        "send compressed twins of files below this directory",
         TEXTS,
         aliases=("static-gzip-prefix",),
     )
     static_gzip_ext: tuple[str, ...] = option(
-        "look for twins when the name has this suffix",
+        "send compressed twins of files with this ending",
         TEXTS,
         aliases=("static-gzip-suffix",),
     )
-    static_index: tuple[str, ...] = option("index file name for directories", TEXTS)
+    static_index: tuple[str, ...] = option("serve this file for a directory", TEXTS)
     static_map: tuple[str, ...] = option(
-        "prefix=dir: serve prefix from a directory or file (prefix removed)", TEXTS
+        "serve a path from a directory: path=directory", TEXTS
     )
     static_map2: tuple[str, ...] = option(
-        "prefix=dir: same with the full path appended", TEXTS
+        "serve a path from below a directory: path=directory", TEXTS
     )
     static_safe: tuple[str, ...] = option(
-        "extra directory accepted after symlink resolution", TEXTS
+        "allow links of static files to lead into this directory", TEXTS
     )
     static_skip_ext: tuple[str, ...] = option(
-        "skip static lookup for this file extension", TEXTS
+        "never serve static files with this ending", TEXTS
     )

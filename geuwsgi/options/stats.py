@@ -10,41 +10,46 @@ class Stats(Section):
     """Statistics and their pushers."""
 
     carbon: tuple[str, ...] = option(
-        "graphite/carbon server address host:port for pushed statistics",
-        TEXTS,
-        implies=("master",),
+        "push statistics to this carbon server: host:port", TEXTS, implies=("master",)
     )
     carbon_freq: float = option(
-        "push period (default 60)", SECONDS, default=60.0, at_least=0
+        "push to carbon every this many seconds", SECONDS, default=60.0, at_least=0
     )
     carbon_hostname_dots: str | None = option(
-        "replacement of dots in the host name", TEXT
+        "write this for the dots of the host name", TEXT
     )
-    carbon_id: str | None = option("instance id in metric names", TEXT)
+    carbon_id: str | None = option("name this instance in carbon", TEXT)
     carbon_idle_avg: str | None = option(
-        "average value reported when idle: last, zero or none",
+        "report this as the average of an idle worker: last, zero or none",
         TEXT,
         choices=("last", "zero", "none"),
     )
     carbon_max_retry: int = option(
-        "connection retries (default 1)", INT, default=1, at_least=0
+        "try this many times to reach a carbon server", INT, default=1, at_least=0
     )
     carbon_name_resolve: bool = option(
-        "accept a host name instead of an IP", FLAG, aliases=("carbon-resolve-names",)
+        "resolve the host names of carbon servers",
+        FLAG,
+        aliases=("carbon-resolve-names",),
     )
-    carbon_no_workers: bool = option("leave out per-worker values", FLAG)
+    carbon_no_workers: bool = option("push no values of single workers to carbon", FLAG)
     carbon_retry_delay: float = option(
-        "delay between retries (default 7)", SECONDS, default=7.0, at_least=0
+        "wait this many seconds before a carbon server is tried again",
+        SECONDS,
+        default=7.0,
+        at_least=0,
     )
     carbon_root: str | None = option(
-        "root of metric names (default uwsgi)", TEXT, default="uwsgi"
+        "begin metric names in carbon with this", TEXT, default="uwsgi"
     )
     carbon_timeout: float = option(
-        "connection timeout (default 3)", SECONDS, default=3.0, at_least=0
+        "wait this many seconds for a carbon server", SECONDS, default=3.0, at_least=0
     )
-    carbon_use_metrics: bool = option("send the metrics subsystem values instead", FLAG)
+    carbon_use_metrics: bool = option(
+        "push the values of the metrics to carbon instead", FLAG
+    )
     rrdtool: tuple[str, ...] = option(
-        "write rrd files from metrics into a directory",
+        "keep metrics as rrd files in this directory",
         TEXTS,
         implies=(
             "master",
@@ -52,33 +57,37 @@ class Stats(Section):
         ),
     )
     rrdtool_freq: float = option(
-        "rrd period (default 300)", SECONDS, default=300.0, at_least=0
+        "write rrd files every this many seconds", SECONDS, default=300.0, at_least=0
     )
-    rrdtool_lib: str | None = option("librrd file name", TEXT)
+    rrdtool_lib: str | None = option("use this library for rrd files", TEXT)
     snmp: str | None = option(
-        "embedded SNMP server", TEXT, when_true=0, takes=Takes.MAYBE
+        "serve statistics over SNMP on this UDP address",
+        TEXT,
+        when_true=0,
+        takes=Takes.MAYBE,
     )
-    snmp_community: str | None = option("SNMP community string", TEXT)
+    snmp_community: str | None = option("answer SNMP requests of this community", TEXT)
     stats: str | None = option(
-        "JSON stats server address",
+        "serve statistics on this address",
         TEXT,
         aliases=("stats-server",),
         implies=("master",),
     )
-    stats_http: bool = option(
-        "put an HTTP response head before the JSON", FLAG, implies=("master",)
-    )
+    stats_http: bool = option("serve statistics over HTTP", FLAG, implies=("master",))
     stats_minified: bool = option(
-        "JSON without white space", FLAG, aliases=("stats-min",), implies=("master",)
+        "write statistics without white space",
+        FLAG,
+        aliases=("stats-min",),
+        implies=("master",),
     )
     stats_no_cores: bool = option(
-        "leave per-core data out of the JSON", FLAG, implies=("master",)
+        "leave single cores out of the statistics", FLAG, implies=("master",)
     )
     stats_no_metrics: bool = option(
-        "leave metrics out of the JSON", FLAG, implies=("master",)
+        "leave metrics out of the statistics", FLAG, implies=("master",)
     )
     stats_push: tuple[str, ...] = option(
-        "periodically push stats through a pusher plugin (socket, statsd, carbon, file...)",
+        "push statistics: pusher:arguments",
         TEXTS,
         implies=(
             "master",
@@ -86,14 +95,16 @@ class Stats(Section):
         ),
     )
     stats_pusher_default_freq: float = option(
-        "default seconds between pushes (default 3)",
+        "push statistics every this many seconds",
         SECONDS,
         default=3.0,
         aliases=("stats-pushers-default-freq",),
         at_least=0,
         implies=("master",),
     )
-    statsd_all_gauges: bool = option("send everything as gauges", FLAG, since="2.1")
+    statsd_all_gauges: bool = option(
+        "send all values to statsd as gauges", FLAG, since="2.1"
+    )
     statsd_no_workers: bool = option(
-        "no per-worker values to statsd", FLAG, since="2.1"
+        "leave values of single workers out of what statsd gets", FLAG, since="2.1"
     )

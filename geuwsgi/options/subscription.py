@@ -10,12 +10,10 @@ class Subscription(Section):
     """Subscriptions and zerg mode."""
 
     auto_weight: bool = option(
-        "derive the weight from the cores (takes an argument by mistake)",
-        FLAG,
-        takes=Takes.VALUE,
+        "announce a weight made of the number of cores", FLAG, takes=Takes.VALUE
     )
     subscribe_to: tuple[str, ...] = option(
-        "announce this instance: server:key[,modifier1[,...]]",
+        "announce this instance to a router: server:key",
         TEXTS,
         aliases=(
             "st",
@@ -23,30 +21,30 @@ class Subscription(Section):
         ),
         implies=("master",),
     )
-    start_unsubscribed: bool = option(
-        "start with announcements off (master fifo S toggles)", FLAG
-    )
+    start_unsubscribed: bool = option("do not announce this instance at start", FLAG)
     subscribe_freq: float = option(
-        "announce period (default 10)", SECONDS, default=10.0, at_least=0
+        "announce this instance every this many seconds",
+        SECONDS,
+        default=10.0,
+        at_least=0,
     )
     subscribe_with_modifier1: int = option(
-        "modifier1 announced", INT, at_least=0, implies=("master",)
+        "announce this modifier1", INT, at_least=0, implies=("master",)
     )
     subscribe2: tuple[str, ...] = option(
-        "announce with keyval syntax", TEXTS, implies=("master",)
+        "announce this instance to a router: server=…,key=… and more",
+        TEXTS,
+        implies=("master",),
     )
-    subscription_algo: str | None = option(
-        "load balancing algorithm for subscribed nodes (wrr, lrc, wlrc, iphash...)",
-        TEXT,
-    )
+    subscription_algo: str | None = option("choose backends with this algorithm", TEXT)
     subscription_clear_on_shutdown: bool = option(
-        "clear subscriptions at shutdown", FLAG, since="2.1"
+        "forget all subscriptions at shutdown", FLAG, since="2.1"
     )
     subscription_dotsplit: bool = option(
-        "fall back along dot-separated parts of the key", FLAG
+        "look for a key without its first part if it is unknown", FLAG
     )
     subscription_mountpoints: int = option(
-        "subscriptions per mount point",
+        "keep subscriptions apart by this many path components",
         INT,
         aliases=("subscription-mountpoint",),
         at_least=0,
@@ -54,53 +52,60 @@ class Subscription(Section):
         since="2.1",
     )
     subscription_notify_socket: str | None = option(
-        "unix datagram address for subscription notifications",
-        TEXT,
-        implies=("master",),
+        "send messages of subscriptions to this socket", TEXT, implies=("master",)
     )
     subscription_tolerance: float = option(
-        "seconds a silent node stays valid (default 17)",
+        "forget a silent backend after this many seconds",
         SECONDS,
         default=17.0,
         at_least=0,
     )
     subscription_tolerance_inactive: float = option(
-        "tolerance for inactive vassals", SECONDS, default=17.0, at_least=0, since="2.1"
+        "wait this many seconds for an inactive subscriber",
+        SECONDS,
+        default=17.0,
+        at_least=0,
+        since="2.1",
     )
     subscription_vassal_required: bool = option(
-        "refuse subscriptions without a vassal name",
+        "refuse subscriptions that name no vassal",
         FLAG,
         implies=("master",),
         since="2.1",
     )
     subscriptions_credentials_check: tuple[str, ...] = option(
-        "directory of key credentials", TEXTS, implies=("master",)
+        "check the credentials of subscribers with this directory",
+        TEXTS,
+        implies=("master",),
     )
     subscriptions_sign_check: tuple[str, ...] = option(
-        "check signatures of subscription packets (digest:dir)",
+        "check the signatures of subscribers: digest:directory",
         TEXTS,
         implies=("master",),
     )
     subscriptions_sign_check_tolerance: float = option(
-        "clock skew allowed for signatures", SECONDS, at_least=0, implies=("master",)
+        "accept signatures whose clock differs by this many seconds",
+        SECONDS,
+        at_least=0,
+        implies=("master",),
     )
     subscriptions_sign_skip_uid: tuple[str, ...] = option(
-        "uids exempt from signature checks on unix sockets", TEXTS, implies=("master",)
+        "check no signature of this user", TEXTS, implies=("master",)
     )
-    subscriptions_use_credentials: bool = option("send/check unix credentials", FLAG)
+    subscriptions_use_credentials: bool = option(
+        "send and check credentials of subscribers", FLAG
+    )
     unsubscribe_on_graceful_reload: bool = option(
-        "also withdraw during graceful reload", FLAG
+        "withdraw the announcement during a reload, too", FLAG
     )
-    weight: int = option(
-        "weight announced to subscription servers", INT, default=1, at_least=0
-    )
+    weight: int = option("announce this weight", INT, default=1, at_least=0)
     zerg: tuple[str, ...] = option("take listening sockets from a zerg server", TEXTS)
-    zerg_fallback: bool = option("bind normally when the zerg server is missing", FLAG)
+    zerg_fallback: bool = option("bind addresses if the zerg server is missing", FLAG)
     zergpool: tuple[str, ...] = option(
-        "process that holds listening sockets for zerg clients: address:sock[,sock]",
+        "hold listening sockets for zerg clients: address:socket,socket",
         TEXTS,
         aliases=("zerg-pool",),
     )
     zerg_server: str | None = option(
-        "give our sockets away on this unix socket", TEXT, implies=("master",)
+        "give listening sockets away on this unix socket", TEXT, implies=("master",)
     )

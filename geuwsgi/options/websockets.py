@@ -10,30 +10,30 @@ class Websockets(Section):
     """Websockets and chunked input."""
 
     chunked_input_limit: int = option(
-        "largest chunk accepted by chunked input (default 1 MB)",
+        "allow chunks of request bodies of up to this many bytes",
         BYTES,
         default=1048576,
         at_least=0,
     )
     chunked_input_timeout: float = option(
-        "timeout used by chunked reads", SECONDS, at_least=0
+        "wait this many seconds for a chunk", SECONDS, at_least=0
     )
     websocket_max_size: int = option(
-        "largest message in KB (default 1024)",
+        "allow messages of up to this many KB",
         KIB,
         default=1048576,
         aliases=("websockets-max-size",),
         at_least=0,
     )
     websocket_ping_freq: float = option(
-        "automatic ping period (default 30)",
+        "ping a silent websocket every this many seconds",
         SECONDS,
         default=30.0,
         aliases=("websockets-ping-freq",),
         at_least=0,
     )
     websocket_pong_tolerance: float = option(
-        "seconds to wait for a pong (default 3)",
+        "wait this many seconds for the answer to a ping",
         SECONDS,
         default=3.0,
         aliases=("websockets-pong-tolerance",),

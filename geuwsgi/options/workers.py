@@ -10,139 +10,139 @@ class Workers(Section):
     """Workers, their cores, and how long they may take."""
 
     async_: int = option(
-        "number of async cores per worker (set for you by gevent=N)",
+        "serve up to this many requests at once, as gevent does",
         INT,
         at_least=0,
         when_true=100,
     )
     cheap: bool = option(
-        "spawn workers only at the first request", FLAG, implies=("master",)
+        "start workers only at the first request", FLAG, implies=("master",)
     )
     cheaper: int = option(
-        "adaptive worker count: the minimum number kept",
+        "keep at least this many workers and start more as needed",
         INT,
         at_least=0,
         when_true=1,
         implies=("master",),
     )
     cheaper_algo: str | None = option(
-        "algorithm: spare (default), backlog, manual, busyness, ...",
+        "choose the number of workers with this algorithm: spare, spare2, backlog, busyness, manual",
         TEXT,
         implies=("master",),
     )
     cheaper_busyness_backlog_alert: int = option(
-        "listen queue length that starts emergency workers (default 33)",
+        "start emergency workers when this many connections wait",
         INT,
         default=33,
         at_least=0,
     )
     cheaper_busyness_backlog_multiplier: int = option(
-        "cycles before emergency workers stop (default 3)", INT, default=3, at_least=0
+        "keep emergency workers for this many cycles", INT, default=3, at_least=0
     )
     cheaper_busyness_backlog_nonzero: float = option(
-        "start an emergency worker when the queue stays non-empty N seconds (default 60)",
+        "start an emergency worker when connections wait for this many seconds",
         SECONDS,
         default=60.0,
         at_least=0,
     )
     cheaper_busyness_backlog_step: int = option(
-        "emergency workers per step (default 1)", INT, default=1, at_least=0
+        "start this many emergency workers at once", INT, default=1, at_least=0
     )
     cheaper_busyness_max: int = option(
-        "busyness percentage above which workers are added (default 50)",
-        INT,
-        default=50,
-        at_least=0,
+        "add workers above this percentage of busyness", INT, default=50, at_least=0
     )
     cheaper_busyness_min: int = option(
-        "busyness percentage below which workers are stopped (default 25)",
-        INT,
-        default=25,
-        at_least=0,
+        "stop workers below this percentage of busyness", INT, default=25, at_least=0
     )
     cheaper_busyness_multiplier: int = option(
-        "idle cycles factor before stopping a worker (default 10)",
-        INT,
-        default=10,
-        at_least=0,
+        "stop a worker after this many quiet cycles", INT, default=10, at_least=0
     )
     cheaper_busyness_penalty: int = option(
-        "factor increase after a premature stop (default 2)", INT, default=2, at_least=0
+        "add this many quiet cycles after a worker was stopped too early",
+        INT,
+        default=2,
+        at_least=0,
     )
-    cheaper_busyness_verbose: bool = option("verbose algorithm logging", FLAG)
+    cheaper_busyness_verbose: bool = option(
+        "log what the busyness algorithm decides", FLAG
+    )
     cheaper_idle: float = option(
-        "idle seconds before spare2 removes a worker",
+        "stop a spare worker after this many idle seconds (algorithm spare2)",
         SECONDS,
         at_least=0,
         implies=("master",),
         since="2.1",
     )
     cheaper_initial: int = option(
-        "workers started at boot in cheaper mode",
+        "start with this many workers",
         INT,
         at_least=0,
         when_true=1,
         implies=("master",),
     )
     cheaper_overload: int = option(
-        "overload ticks/threshold of the algorithm",
+        "decide about the number of workers every this many cycles",
         INT,
         at_least=0,
         implies=("master",),
     )
     cheaper_rss_limit_hard: int = option(
-        "total RSS above which workers are stopped",
+        "stop workers when all use more than this many bytes",
         BYTES,
         at_least=0,
         implies=("master",),
     )
     cheaper_rss_limit_soft: int = option(
-        "total RSS above which no worker is added",
+        "start no workers when all use more than this many bytes",
         BYTES,
         at_least=0,
         implies=("master",),
     )
     cheaper_step: int = option(
-        "workers added per overload", INT, default=1, at_least=0, implies=("master",)
+        "start this many workers at once",
+        INT,
+        default=1,
+        at_least=0,
+        implies=("master",),
     )
-    die_on_idle: bool = option("exit when idle fires", FLAG)
-    die_on_no_workers: bool = option("exit when no worker runs", FLAG, since="2.1")
+    die_on_idle: bool = option("exit instead of going cheap when idle", FLAG)
+    die_on_no_workers: bool = option(
+        "exit when no worker is left running", FLAG, since="2.1"
+    )
     disable_async_warn_on_queue_full: bool = option(
-        "silence the async-queue-full warning", FLAG, since="2.1"
+        "do not warn when all cores of a worker are busy", FLAG, since="2.1"
     )
     gevent: int = option(
-        "use the gevent loop with N cores (greenlets) per worker; requires a number",
+        "serve up to this many requests at once in each worker",
         INT,
         at_least=0,
         when_true=100,
     )
-    gevent_early_monkey_patch: bool = option("patch_all() before apps load", FLAG)
+    gevent_early_monkey_patch: bool = option(
+        "make the standard library cooperative before the application is loaded", FLAG
+    )
     gevent_monkey_patch: bool = option(
-        "patch_all() when the loop starts (after preforked app load)", FLAG
+        "make the standard library cooperative",
+        FLAG,
+        differs="the standard library is made cooperative before the application is loaded",
     )
-    gevent_wait_for_hub: bool = option(
-        "at shutdown wait for the hub to finish rather than the control greenlet", FLAG
-    )
-    greenlet: bool = option(
-        "greenlet suspend engine for ugreen-like async mode (not gevent)", FLAG
-    )
+    gevent_wait_for_hub: bool = option("wait for the hub to end at shutdown", FLAG)
+    greenlet: bool = option("use greenlets for the suspend API", FLAG)
     harakiri: float = option(
-        "kill a worker whose request runs longer than N seconds (per worker, not per greenlet)",
+        "end a request after this many seconds",
         SECONDS,
         short="t",
         at_least=0,
+        differs="ends one request; uWSGI kills the worker and all requests in it",
     )
     harakiri_graceful_signal: int = option(
-        "signal number used for the polite harakiri attempt (default 15)",
-        INT,
-        default=15,
-        at_least=0,
+        "send this signal first", INT, default=15, at_least=0
     )
     harakiri_graceful_timeout: float = option(
-        "seconds between the polite harakiri signal and SIGKILL", SECONDS, at_least=0
+        "wait this many seconds after the first signal", SECONDS, at_least=0
     )
     harakiri_no_arh: bool = option(
-        "clear the harakiri deadline before running the after-request hook",
+        "do not count the after-request hook for harakiri",
         FLAG,
         default=False,
         aliases=(
@@ -151,22 +151,22 @@ class Workers(Section):
         ),
     )
     harakiri_queue_threshold: int = option(
-        "only fire harakiri when the listen queue is longer than N", INT, at_least=0
+        "end requests only when this many connections wait", INT, at_least=0
     )
-    harakiri_verbose: bool = option(
-        "also dump syscall, wait channel, backtrace and request list when harakiri fires",
-        FLAG,
-    )
+    harakiri_verbose: bool = option("log where an ended request was", FLAG)
     idle: float = option(
-        "go cheap after N idle seconds", SECONDS, at_least=0, implies=("master",)
+        "stop the workers after this many seconds without requests",
+        SECONDS,
+        at_least=0,
+        implies=("master",),
     )
     lazy: bool = option(
-        "legacy: load apps in workers and make SIGHUP restart workers only", FLAG
+        "load applications in each worker, and let SIGHUP reload only workers", FLAG
     )
-    lazy_apps: bool = option("load apps in each worker after fork", FLAG)
-    loop: str | None = option("loop engine name (gevent sets this)", TEXT)
+    lazy_apps: bool = option("load applications in each worker", FLAG)
+    loop: str | None = option("choose the event loop; gevent is the only one", TEXT)
     processes: int = option(
-        "number of worker processes",
+        "run this many workers",
         INT,
         default=1,
         short="p",
@@ -175,12 +175,12 @@ class Workers(Section):
         when_true=1,
     )
     py_tracebacker: str | None = option(
-        "unix socket prefix whose connections get a traceback of all threads of a worker",
+        "serve stacks of workers on sockets that begin with this path",
         TEXT,
         implies=("master",),
     )
     thread_stacksize: int = option(
-        "stack size of threads in KB",
+        "give threads a stack of this many KB",
         KIB,
         aliases=(
             "thread-stack-size",
@@ -190,9 +190,10 @@ class Workers(Section):
         at_least=0,
     )
     threads: int = option(
-        "request threads per worker (ignored in spirit under gevent)",
+        "run this many threads in each worker; without gevent it is the number of cores",
         INT,
         default=1,
         at_least=0,
         when_true=1,
+        differs="cores are greenlets; the number counts only without gevent",
     )
