@@ -57,6 +57,10 @@ class Exchange:
     complete: bool = False
     #: The connection was handed over; the server writes nothing any more.
     upgraded: bool = False
+    #: A response filter is running and may answer in place of the application.
+    replaceable: bool = False
+    #: Names of response header fields to leave out, in lower case.
+    removed_headers: tuple[str, ...] = ()
     keep_alive: bool = False
     chunks_allowed: bool = False
     protocol: str = "HTTP/1.1"
@@ -139,7 +143,7 @@ class Exchange:
         self, status: str, headers: Headers, exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], None]:
         """See PEP 3333. Errors in the arguments are raised here, at their cause."""
-        if self.head is not None:
+        if self.head is not None and not self.replaceable:
             self._restart(exc_info)
         self.head = self.site.renderer.render(status, headers)
         self.status = status
@@ -158,7 +162,7 @@ class Exchange:
 
     def write(self, chunk: bytes) -> None:
         """Send a piece of the body, and the head before the first one."""
-        if self.upgraded or not chunk:
+        if self.upgraded or self.complete or not chunk:
             return
         if self.headers_sent:
             self._write_more(chunk)
@@ -167,7 +171,7 @@ class Exchange:
 
     def write_whole(self, body: bytes) -> None:
         """Send a body of which this is all, with its head in one write."""
-        if self.upgraded:
+        if self.upgraded or self.complete:
             return
         if self.headers_sent:
             if body:
@@ -213,6 +217,8 @@ class Exchange:
     def _filtered_head(self, head: RenderedHead) -> RenderedHead:
         for response_filter in self.site.response_filters:
             response_filter(self)
+            if self.complete:
+                return head
         headers = list(self.headers or ())
         if self._extra_headers:
             headers += self._extra_headers
@@ -226,6 +232,8 @@ class Exchange:
         ``known_length`` is the length of the whole body, -1 if it is not known.
         """
         head = self._require_head()
+        if self.complete:
+            return  # a response filter answered; the application's body goes nowhere
         connection = self.connection
         code = head.code
         length = head.content_length
@@ -322,10 +330,12 @@ class Exchange:
         Content-Length it announces ``count`` bytes and nothing may follow. The core
         is given back: what is left to do is the kernel's.
         """
-        if self.upgraded:
+        if self.upgraded or self.complete:
             return
         if not self.headers_sent:
             self._write_head(count, b"")
+            if self.complete:
+                return
         framing = self._framing
         if framing == _NO_BODY or not count:
             return
