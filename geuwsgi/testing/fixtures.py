@@ -22,14 +22,14 @@ from typing import Protocol
 
 import pytest
 
-from geuwsgi.testing.process import ServerProcess
+from geuwsgi.testing.process import GEUWSGI, ServerProcess
 
 
 class StartServer(Protocol):
     def __call__(
         self,
         *arguments: str,
-        command: Sequence[str] | None = None,
+        command: Sequence[str] = GEUWSGI,
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         pass_fds: Sequence[int] = (),
@@ -43,19 +43,18 @@ def geuwsgi_server(tmp_path: Path) -> Iterator[StartServer]:
 
         def start(
             *arguments: str,
-            command: Sequence[str] | None = None,
+            command: Sequence[str] = GEUWSGI,
             environment: Mapping[str, str] | None = None,
             directory: Path | None = None,
             pass_fds: Sequence[int] = (),
         ) -> ServerProcess:
-            chosen = {} if command is None else {"command": command}
             return running.enter_context(
                 ServerProcess(
                     arguments,
                     directory=directory or tmp_path,
+                    command=command,
                     environment=environment,
                     pass_fds=pass_fds,
-                    **chosen,
                 )
             )
 

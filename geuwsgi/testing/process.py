@@ -22,6 +22,9 @@ from types import TracebackType
 
 from geuwsgi.testing.client import connect
 
+#: The installed command, in the Python that runs the test.
+GEUWSGI = (sys.executable, "-m", "geuwsgi")
+
 _POLL_S = 0.01
 _MARK = "GEUWSGI_TESTING_RUN"
 _LOG = "server.log"
@@ -44,7 +47,7 @@ class ServerProcess:
         arguments: Sequence[str],
         *,
         directory: Path,
-        command: Sequence[str] = (sys.executable, "-m", "geuwsgi"),
+        command: Sequence[str] = GEUWSGI,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
