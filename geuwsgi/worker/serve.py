@@ -286,7 +286,8 @@ class Server:
             self.throw_into(
                 request, RequestAborted(f"{reason}: the request took too long", 503)
             )
-        gevent.sleep(TICK)
+        # Long enough for the refusals to be written and read.
+        gevent.sleep(TICK / 5)
         for connection in list(self.site.connections):
             connection.stream.close()
         gevent.sleep(0)

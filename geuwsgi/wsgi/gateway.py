@@ -34,7 +34,12 @@ def run_application(application: Callable[..., Any], responder: Responder) -> No
     kind = type(result)
     if kind is list or kind is tuple:
         # Everything is here, so the length is known and one write does.
-        responder.write_whole(result[0] if len(result) == 1 else b"".join(result))
+        body = result[0] if len(result) == 1 else b"".join(result)
+        if not isinstance(body, bytes):
+            raise TypeError(
+                f"the application returned {type(body).__name__}, not bytes"
+            )
+        responder.write_whole(body)
         return
     try:
         if kind is FileWrapper:

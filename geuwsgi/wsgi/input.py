@@ -253,10 +253,8 @@ class LengthInput(BodyInput):
     def leftover(self) -> bytes:
         return self._leftover
 
-    @property
-    def remaining(self) -> int:
-        """How many bytes have not been received yet."""
-        return self._remaining
+    def discard(self, limit: int) -> bool:
+        return self._remaining <= limit and super().discard(limit)
 
     def _receive(self, wanted: int) -> bytes:
         # Never past the end, so nothing of the next request is read here.

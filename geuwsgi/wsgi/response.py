@@ -39,8 +39,9 @@ _CACHE_LIMIT = 1024
 class RenderedHead:
     """What ``HeadRenderer.render`` found out about one response head.
 
-    ``fields`` is the text of the field lines to send; ``content_length`` is -1 if
-    the application gave none.
+    ``fields`` is the text of the field lines to send, without Content-Length, which
+    the framing adds: ``content_length`` is -1 if the application gave none. ``count``
+    is how many fields the application gave.
     """
 
     __slots__ = (
@@ -93,19 +94,20 @@ class HeadRenderer:
             if type(value) is not str:
                 value = _as_str(value)
             if kind:
-                if kind == CONTENT_LENGTH:
-                    self._take_length(head, value)
-                elif kind == DATE:
+                if kind == DATE:
                     head.has_date = True
                 else:
-                    if kind == CONNECTION and "close" in value.lower():
+                    if kind == CONTENT_LENGTH:
+                        self._take_length(head, value)
+                    elif kind == CONNECTION and "close" in value.lower():
                         head.wants_close = True
                     continue
             lines.append(f"{name}: {value}\r\n")
-        head.count = len(lines)
+        head.count = len(headers)
         head.fields = fields = "".join(lines)
+        count = len(lines)
         # Every line ends in CRLF, so one more of either is injection (RFC 9110 §5.5).
-        if fields.count("\n") != head.count or fields.count("\r") != head.count:
+        if fields.count("\n") != count or fields.count("\r") != count:
             raise LocalProtocolError(_describe_injection(headers))
         if "\0" in fields:
             raise LocalProtocolError(_describe_injection(headers))
