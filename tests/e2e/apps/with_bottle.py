@@ -29,7 +29,7 @@ def stream() -> Iterator[str]:
 
 @application.get("/away")
 def away() -> None:
-    redirect(application.get_url("/hello/<name>", name="again")[1:])
+    redirect("hello/again")
 
 
 @application.get("/broken")
