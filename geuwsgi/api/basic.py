@@ -271,7 +271,7 @@ def logsize() -> int:
 
 def log_this_request() -> None:
     """Log the running request even where requests are not logged."""
-    require_exchange().log_this = True
+    require_exchange().force_log()
 
 
 def set_logvar(key: str | bytes, value: str | bytes) -> None:

@@ -12,6 +12,7 @@ nothing is written here any more.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ class Exchange:
     abort_requested: bool = False
     logvars: dict[str, bytes] | None = None
     log_this: bool = True
+    log_forced: bool = False
     input: Any = None
     received: bytes = b""
     greenlet: greenlet | None = None
@@ -119,6 +121,13 @@ class Exchange:
         if self.logvars is None:
             self.logvars = {}
         self.logvars[name] = value
+
+    def force_log(self) -> None:
+        """Log this request even where requests are not logged."""
+        site = self.site
+        self.log_forced = True
+        if site.log_request is None and site.log_forced is not None:
+            self.at_end(partial(site.log_forced, self))
 
     def add_header(self, name: str, value: str) -> None:
         """Add a field to the response, whoever makes it."""

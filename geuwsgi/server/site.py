@@ -80,6 +80,8 @@ class Site:
     upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
     #: Called with each ended exchange; None when no request is logged.
     log_request: Callable[[Exchange], None] | None = None
+    #: The same for requests that asked to be logged where none is.
+    log_forced: Callable[[Exchange], None] | None = None
     #: What answers packets of other modifiers on uwsgi sockets.
     modifiers: dict[int, Callable[[Connection, int, bytes], None]] = field(
         default_factory=dict

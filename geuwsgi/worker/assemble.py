@@ -5,16 +5,22 @@ What acts is told values, not settings; here they are taken out of the sections.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geuwsgi.log.lineformat import Surroundings
+from geuwsgi.log.request import request_logger
 from geuwsgi.server.site import Limits
 from geuwsgi.server.static.build import file_service, static_files
+from geuwsgi.shared import scoreboard
+from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.serve import Server
 
 if TYPE_CHECKING:
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
+    from geuwsgi.server.site import Site
     from geuwsgi.shared.scoreboard import ScoreboardSlot
     from geuwsgi.wsgi.applications import Applications
 
@@ -86,8 +92,46 @@ def build_server(
     site = server.site
     if settings.wsgi.wsgi_disable_file_wrapper:
         del site.base_environ["wsgi.file_wrapper"]
+    _set_request_log(site, settings, slot)
     files = file_service(settings.static, settings.offload)
     static = static_files(settings.static, files)
     if static is not None:
         site.stages += (static,)
     return server
+
+
+def _set_request_log(site: Site, settings: Settings, slot: ScoreboardSlot) -> None:
+    logging = settings.logging
+    rows = slot.scoreboard.rows
+    around = Surroundings(
+        pid=os.getpid(),
+        worker_id=site.worker_id,
+        memory=read_memory,
+        total_requests=lambda: sum(
+            row[scoreboard.REQUESTS] + row[scoreboard.KEPT_REQUESTS] for row in rows()
+        ),
+    )
+    logger = request_logger(
+        logging,
+        around,
+        _write_line,
+        memory_report=settings.limits.memory_report,
+        vhost=settings.python.vhost,
+    )
+    site.log_forced = logger
+    if not logging.disable_logging or any(
+        (
+            logging.log_4xx,
+            logging.log_5xx,
+            logging.log_slow,
+            logging.log_big,
+            logging.log_zero,
+            logging.log_sendfile,
+            logging.log_ioerror,
+        )
+    ):
+        site.log_request = logger
+
+
+def _write_line(line: bytes) -> None:
+    os.write(2, line)
