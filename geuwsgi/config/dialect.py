@@ -79,6 +79,7 @@ class Reader:
         self._in_block = False
         self._depth = 0
         self._last_file = ""
+        self._open_files: list[tuple[str, str]] = []
         self._templates: dict[str, str] = {}
         self._late_templates: dict[str, str] = {}
         self._forbidden: frozenset[str] | None = None
@@ -197,17 +198,17 @@ class Reader:
             self.error(f"{text!r} names a section, but no file was read yet", origin)
         elif not kind and source.name:
             self.error(f"cannot tell the format of {text!r} from its name", origin)
-        elif self._depth >= MAX_DEPTH:
+        elif (name, source.section) in self._open_files:
             self.error(f"{text!r} is included by itself", origin)
         else:
-            self._depth += 1
+            self._open_files.append((name, source.section))
             try:
                 kind = kind or parse_source(name).format or "ini"
                 self._read(source._replace(name=name, format=kind), origin, is_first)
             except SourceError as exc:
                 self.error(str(exc), origin)
             finally:
-                self._depth -= 1
+                self._open_files.pop()
 
     def _read(self, source: Source, origin: str, is_first: bool) -> None:
         name = source.name

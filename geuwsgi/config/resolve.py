@@ -6,6 +6,7 @@ noted: values read as something else, names nobody knows, options without effect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
@@ -36,6 +37,9 @@ LISTENERS = frozenset(
         "uwsgi-socket",
     }
 )
+
+
+_VARIABLE = re.compile(r"\$\(([^)]*)\)")
 
 
 class Resolution(NamedTuple):
@@ -95,7 +99,7 @@ class _Resolver:
                 listed = ", ".join(option.choices)
                 raise ValueError(f"{reading.value!r} is none of {listed}")
         except ValueError as exc:
-            message = f"{assignment.name}: {exc}"
+            message = f"{assignment.name}: {exc}{_unset(assignment.value)}"
             self._errors.append(ConfigError(message, assignment.origin))
             return
         if reading.note:
@@ -182,3 +186,9 @@ class _Resolver:
             else:
                 note = Note(Topic.UNKNOWN, message, assignment.origin, assignment.name)
                 self._notes.append(note)
+
+
+def _unset(value: str | None) -> str:
+    """Why a wrong value may be wrong: a variable in it that was not there."""
+    found = _VARIABLE.search(value or "")
+    return f"; the variable {found[1]} is not set" if found else ""
