@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import pytest
+
+from geuwsgi.cache.arithmetic import Arithmetic
+from geuwsgi.cache.geometry import COUNT, EVICTED, EXPIRED, FULL
+from geuwsgi.cache.slots import EVICTION_WINDOW, NEVER, SWEEP_LIMIT
+from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.cache.verify import find_damage
+from tests.cache.tables import Clock, make_geometry, make_table
+
+
+@pytest.fixture(params=["lock-free", "locked"])
+def table(request: pytest.FixtureRequest) -> Table:
+    return make_table(lock_free=request.param == "lock-free")
+
+
+def test_what_was_stored_is_found(table: Table) -> None:
+    assert table.set(b"key", b"value") is Outcome.STORED
+    assert table.get(b"key") == b"value"
+    assert table.exists(b"key")
+    assert table.get(b"other") is None
+    assert not table.exists(b"other")
+
+
+def test_set_stores_only_under_a_new_key(table: Table) -> None:
+    table.set(b"key", b"old")
+    assert table.set(b"key", b"new") is Outcome.EXISTS
+    assert table.get(b"key") == b"old"
+    assert table.update(b"key", b"new") is Outcome.STORED
+    assert table.get(b"key") == b"new"
+
+
+def test_keys_that_differ_in_trailing_zeros_are_different(table: Table) -> None:
+    table.set(b"a", b"1")
+    table.set(b"a\0", b"2")
+    table.set(b"\0", b"3")
+    assert [table.get(key) for key in (b"a", b"a\0", b"\0")] == [b"1", b"2", b"3"]
+    assert table.get(b"\0\0") is None
+
+
+def test_a_longer_and_a_shorter_value_take_the_place_of_the_old(table: Table) -> None:
+    for value in (b"middle", b"x" * 64, b"y", b"again"):
+        assert table.update(b"key", value) is Outcome.STORED
+        assert table.get(b"key") == value
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 33])
+def test_an_empty_or_long_key_is_refused(table: Table, key: bytes) -> None:
+    assert table.set(key, b"value") is Outcome.BAD_KEY
+    assert table.update(key, b"value") is Outcome.BAD_KEY
+    assert table.change(key, Arithmetic.INC, 1) is Outcome.BAD_KEY
+    assert table.get(key) is None
+    assert table.delete(key) is Outcome.MISSING
+
+
+@pytest.mark.parametrize("value", [b"", b"v" * 65])
+def test_an_empty_or_long_value_is_refused(table: Table, value: bytes) -> None:
+    assert table.update(b"key", value) is Outcome.BAD_VALUE
+    assert table.get(b"key") is None
+
+
+def test_the_longest_key_and_value_fit(table: Table) -> None:
+    assert table.set(b"k" * 32, b"v" * 64) is Outcome.STORED
+    assert table.get(b"k" * 32) == b"v" * 64
+
+
+def test_a_full_table_refuses_new_keys_and_says_so(table: Table) -> None:
+    for number in range(8):
+        assert table.set(b"%d" % number, b"x") is Outcome.STORED
+    assert table.set(b"ninth", b"x") is Outcome.FULL
+    assert table.update(b"3", b"y") is Outcome.STORED
+    assert table.counter(FULL) == 1
+    assert table.delete(b"0") is Outcome.STORED
+    assert table.set(b"ninth", b"x") is Outcome.STORED
+
+
+def test_a_deleted_key_is_gone(table: Table) -> None:
+    table.set(b"a", b"1")
+    table.set(b"b", b"2")
+    assert table.delete(b"a") is Outcome.STORED
+    assert table.delete(b"a") is Outcome.MISSING
+    assert table.keys() == [b"b"]
+    assert table.counter(COUNT) == 1
+
+
+def test_clear_removes_everything(table: Table) -> None:
+    for number in range(8):
+        table.set(b"%d" % number, b"x", 2000.0)
+    table.clear()
+    assert table.keys() == []
+    assert not table.is_sweep_due()
+    for number in range(8):
+        assert table.set(b"%d" % number, b"y") is Outcome.STORED
+    assert find_damage(table) == ""
+
+
+def test_an_item_is_not_seen_after_its_end() -> None:
+    clock = Clock()
+    table = make_table(clock=clock)
+    table.set(b"key", b"value", 1010.0)
+    clock.now = 1009.9
+    assert table.get(b"key") == b"value"
+    clock.now = 1010.0
+    assert table.get(b"key") is None
+    assert not table.exists(b"key")
+    assert table.get_with_expiry(b"key") is None
+    assert table.delete(b"key") is Outcome.MISSING
+    assert table.keys() == []
+    assert table.set(b"key", b"new") is Outcome.STORED
+    assert table.get_with_expiry(b"key") == (b"new", NEVER)
+
+
+def test_sweeping_frees_what_has_ended_and_nothing_else() -> None:
+    clock = Clock()
+    table = make_table(clock=clock)
+    table.set(b"soon", b"x", 1001.0)
+    table.set(b"later", b"x", 1002.0)
+    table.set(b"never", b"x")
+    assert table.sweep() == 0
+    clock.now = 1001.5
+    assert table.sweep() == 1
+    assert not table.is_sweep_due()
+    assert table.counter(COUNT) == 2
+    clock.now = 1003.0
+    assert table.is_sweep_due()
+    assert table.sweep() == 1
+    assert table.counter(EXPIRED) == 2
+    assert table.keys() == [b"never"]
+
+
+def test_sweeping_a_large_table_takes_several_short_steps() -> None:
+    clock = Clock()
+    table = make_table(make_geometry(10_000, blocksize=8, keysize=8), clock=clock)
+    for number in range(10_000):
+        table.set(b"%d" % number, b"x", 1001.0 if number % 50 == 0 else NEVER)
+    clock.now = 1002.0
+    removed = []
+    while table.is_sweep_due():
+        removed.append(table.sweep())
+    assert sum(removed) == 200
+    assert max(removed) <= SWEEP_LIMIT
+    assert 2 < len(removed) < 10
+    assert find_damage(table) == ""
+
+
+def test_a_full_table_makes_room_of_what_has_ended() -> None:
+    clock = Clock()
+    table = make_table(clock=clock)
+    for number in range(8):
+        table.set(b"%d" % number, b"x", 1001.0)
+    assert table.set(b"new", b"x") is Outcome.FULL
+    clock.now = 1001.0
+    assert table.set(b"new", b"x") is Outcome.STORED
+    assert table.keys() == [b"new"]
+
+
+def test_clear_on_full_begins_anew() -> None:
+    table = make_table(clear_on_full=True)
+    for number in range(8):
+        table.set(b"%d" % number, b"x")
+    assert table.set(b"new", b"x") is Outcome.STORED
+    assert table.keys() == [b"new"]
+
+
+@pytest.mark.parametrize("lock_free", [True, False])
+def test_the_least_recently_used_item_makes_room(lock_free: bool) -> None:
+    table = make_table(purge_lru=True, lock_free=lock_free)
+    for number in range(8):
+        table.set(b"%d" % number, b"x")
+    table.get(b"0")
+    table.update(b"1", b"y")
+    table.get(b"3")
+    for new in (b"a", b"b", b"c"):
+        assert table.set(new, b"x") is Outcome.STORED
+    assert sorted(table.keys()) == [b"0", b"1", b"3", b"6", b"7", b"a", b"b", b"c"]
+    assert table.counter(EVICTED) == 3
+
+
+def test_eviction_in_a_large_table_never_takes_recent_items() -> None:
+    items = EVICTION_WINDOW * 8
+    table = make_table(make_geometry(items, blocksize=8, keysize=8), purge_lru=True)
+    for number in range(items * 3):
+        assert table.set(b"%d" % number, b"x") is Outcome.STORED
+        table.get(b"0")
+    assert table.get(b"0") == b"x"
+    numbers = sorted(map(int, table.keys()))
+    assert len(numbers) == items
+    recent = set(range(items * 3 - items // 2, items * 3))
+    assert len(recent - set(numbers)) < items // 50
+
+
+def test_numbers_are_changed_in_place(table: Table) -> None:
+    assert table.change(b"n", Arithmetic.INC, 5) is Outcome.STORED
+    assert table.number(b"n") == 5
+    table.change(b"n", Arithmetic.DEC, 12)
+    assert table.number(b"n") == -7
+    table.change(b"n", Arithmetic.MUL, 3)
+    table.change(b"n", Arithmetic.DIV, 2)
+    assert table.number(b"n") == -10
+    table.change(b"n", Arithmetic.DIV, 0)
+    assert table.number(b"n") == 0
+    assert table.get(b"n") == bytes(8)
+
+
+def test_a_number_begins_where_it_is_told_and_keeps_its_end() -> None:
+    clock = Clock()
+    table = make_table(clock=clock)
+    table.change(b"n", Arithmetic.INC, 1, initial=7, expires=1001.0)
+    table.change(b"n", Arithmetic.INC, 1, initial=7, expires=9999.0)
+    assert table.get_with_expiry(b"n") == ((9).to_bytes(8, "little"), 1001.0)
+    clock.now = 1001.0
+    table.change(b"n", Arithmetic.INC, 1)
+    assert table.get_with_expiry(b"n") == ((1).to_bytes(8, "little"), NEVER)
+
+
+def test_a_text_is_changed_as_the_number_its_bytes_make(table: Table) -> None:
+    table.set(b"n", b"3")
+    assert table.number(b"n") == 0
+    table.change(b"n", Arithmetic.INC, 1)
+    assert table.number(b"n") == 0x34
+    table.update(b"n", b"123456789")
+    table.change(b"n", Arithmetic.INC, 1)
+    assert table.get(b"n") == b"22345678"
+
+
+def test_numbers_wrap_at_64_bits(table: Table) -> None:
+    table.change(b"n", Arithmetic.INC, (1 << 63) - 1)
+    table.change(b"n", Arithmetic.INC, 2)
+    assert table.number(b"n") == -(1 << 63) + 1
+
+
+def test_hits_and_misses_are_counted_by_stripe() -> None:
+    table = make_table()
+    table.set(b"key", b"value")
+    for stripe in (0, 1, 63):
+        table.count_in(stripe)
+        table.get(b"key")
+        table.get(b"key")
+        table.get(b"other")
+    assert (table.hits(), table.misses()) == (6, 3)
+
+
+def test_entries_tell_everything() -> None:
+    table = make_table(make_geometry(600, blocksize=8, keysize=8))
+    expected = {}
+    for number in range(600):
+        expected[b"%d" % number] = (b"v%d" % number, 2000.0 + number)
+        table.set(b"%d" % number, *expected[b"%d" % number])
+    for number in range(0, 600, 3):
+        table.delete(b"%d" % number)
+        del expected[b"%d" % number]
+    assert {key: (value, end) for key, value, end in table.entries()} == expected
+
+
+class TestBitmap:
+    @pytest.fixture
+    def table(self) -> Table:
+        geometry = make_geometry(10, blocks=12, blocksize=10, bitmap=True)
+        return make_table(geometry)
+
+    def test_a_value_takes_as_many_blocks_as_it_needs(self, table: Table) -> None:
+        assert table.set(b"a", b"x" * 25) is Outcome.STORED
+        assert table.set(b"b", b"x" * 30) is Outcome.STORED
+        assert table.set(b"c", b"x" * 40) is Outcome.STORED
+        assert table.set(b"d", b"x" * 21) is Outcome.FULL
+        assert table.set(b"e", b"x" * 121) is Outcome.BAD_VALUE
+        assert table.get(b"a") == b"x" * 25
+        assert find_damage(table) == ""
+
+    def test_an_update_moves_to_where_there_is_room(self, table: Table) -> None:
+        table.set(b"a", b"x" * 30)
+        table.set(b"b", b"y" * 30)
+        assert table.update(b"a", b"z" * 60) is Outcome.STORED
+        assert table.get(b"a") == b"z" * 60
+        assert table.get(b"b") == b"y" * 30
+        assert table.update(b"a", b"s") is Outcome.STORED
+        assert table.set(b"c", b"x" * 60) is Outcome.STORED
+        assert find_damage(table) == ""
+
+    def test_an_update_may_use_the_blocks_it_has(self, table: Table) -> None:
+        table.set(b"a", b"x" * 70)
+        assert table.update(b"a", b"y" * 120) is Outcome.STORED
+        assert table.get(b"a") == b"y" * 120
+        assert find_damage(table) == ""
+
+    def test_an_update_that_finds_no_room_leaves_the_old_value(
+        self, table: Table
+    ) -> None:
+        table.set(b"a", b"x" * 30)
+        table.set(b"b", b"x" * 70)
+        assert table.update(b"a", b"y" * 51) is Outcome.FULL
+        assert table.get(b"a") == b"x" * 30
+        assert find_damage(table) == ""
+
+    def test_eviction_makes_room_for_a_large_value(self, table: Table) -> None:
+        table.purge_lru = True
+        for number in range(10):
+            table.set(b"%d" % number, b"x" * 10)
+        table.get(b"0")
+        assert table.update(b"9", b"y" * 60) is Outcome.STORED
+        assert table.get(b"9") == b"y" * 60
+        assert table.get(b"0") == b"x" * 10
+        assert find_damage(table) == ""
