@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .requests import FEW_FIELDS, http_request, uwsgi_packet
+from .requests import FEW_FIELDS, http_request, http_requests, uwsgi_packet
 from .servers import Wire
 
 
 @dataclass(frozen=True)
 class Requests:
-    """Load with one request over and over; `half_load` paces it at half of the most."""
+    """Load with these requests in turn; `half_load` paces it at half of the most."""
 
-    request: bytes
+    requests: tuple[bytes, ...]
     connections: int = 32
     close: bool = False
     half_load: bool = False
@@ -73,35 +73,42 @@ KINDS: tuple[Kind, ...] = (
         "HTTP, keep-alive, a browser's 12 fields",
         Wire.HTTP,
         "hello",
-        Requests(http_request()),
+        Requests((http_request(),)),
+    ),
+    Kind(
+        "http-12-varied",
+        "HTTP, keep-alive, 12 fields that differ from request to request",
+        Wire.HTTP,
+        "hello",
+        Requests(http_requests(16)),
     ),
     Kind(
         "http-2",
         "HTTP, keep-alive, 2 fields",
         Wire.HTTP,
         "hello",
-        Requests(http_request(fields=FEW_FIELDS)),
+        Requests((http_request(fields=FEW_FIELDS),)),
     ),
     Kind(
         "http-close",
         "HTTP, one request a connection, 12 fields",
         Wire.HTTP,
         "hello",
-        Requests(http_request(close=True), close=True),
+        Requests((http_request(close=True),), close=True),
     ),
     Kind(
         "uwsgi-unix",
         "uwsgi protocol, Unix socket, one request a connection",
         Wire.UWSGI_UNIX,
         "hello",
-        Requests(uwsgi_packet(), close=True),
+        Requests((uwsgi_packet(),), close=True),
     ),
     Kind(
         "uwsgi-tcp",
         "uwsgi protocol, TCP, one request a connection",
         Wire.UWSGI_TCP,
         "hello",
-        Requests(uwsgi_packet(), close=True),
+        Requests((uwsgi_packet(),), close=True),
     ),
     Kind(
         "longpoll-10k",
@@ -115,7 +122,7 @@ KINDS: tuple[Kind, ...] = (
         "HTTP, POST of 10 KB",
         Wire.HTTP,
         "transfer",
-        Requests(http_request("/post", body=b"z" * 10_000)),
+        Requests((http_request("/post", body=b"z" * 10_000),)),
         _WSGI,
     ),
     Kind(
@@ -123,7 +130,7 @@ KINDS: tuple[Kind, ...] = (
         "HTTP, response of 100 KB",
         Wire.HTTP,
         "transfer",
-        Requests(http_request("/large")),
+        Requests((http_request("/large"),)),
         _WSGI,
     ),
     Kind(
@@ -131,7 +138,7 @@ KINDS: tuple[Kind, ...] = (
         "HTTP, response of 1,000 chunks",
         Wire.HTTP,
         "transfer",
-        Requests(http_request("/stream"), connections=8),
+        Requests((http_request("/stream"),), connections=8),
         _WSGI,
     ),
     Kind(
@@ -139,7 +146,7 @@ KINDS: tuple[Kind, ...] = (
         "a Flask page",
         Wire.HTTP,
         "flask_page",
-        Requests(http_request()),
+        Requests((http_request(),)),
         _WSGI,
     ),
     Kind(
@@ -147,7 +154,7 @@ KINDS: tuple[Kind, ...] = (
         "a Django page",
         Wire.HTTP,
         "django_page",
-        Requests(http_request()),
+        Requests((http_request(),)),
         _WSGI,
     ),
     Kind(
@@ -183,7 +190,7 @@ KINDS: tuple[Kind, ...] = (
         "HTTP at half load beside a computing greenlet",
         Wire.HTTP,
         "computing",
-        Requests(http_request(), half_load=True),
+        Requests((http_request(),), half_load=True),
         ("geuwsgi", "uwsgi-gevent", "gunicorn-gevent", "pywsgi"),
     ),
     Kind(
@@ -196,5 +203,13 @@ KINDS: tuple[Kind, ...] = (
     ),
 )
 
-QUICK = ("http-12", "http-2", "http-close", "uwsgi-unix", "uwsgi-tcp", "longpoll-10k")
+QUICK = (
+    "http-12",
+    "http-12-varied",
+    "http-2",
+    "http-close",
+    "uwsgi-unix",
+    "uwsgi-tcp",
+    "longpoll-10k",
+)
 """What is run when no kinds are named."""

@@ -55,6 +55,24 @@ def http_request(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+def http_requests(count: int) -> tuple[bytes, ...]:
+    """Requests of as many visitors: path, Referer, Cookie and more differ.
+
+    This is what reaches a server behind a proxy that keeps connections, where a
+    connection carries one visitor's request after another's.
+    """
+    return tuple(
+        http_request(
+            f"/page/{number}?from={number * 7919}",
+            fields=tuple(
+                (name, f"{value}{number}" if name in ("Cookie", "Referer") else value)
+                for name, value in BROWSER_FIELDS
+            ),
+        )
+        for number in range(count)
+    )
+
+
 def uwsgi_packet(
     path: str = "/",
     *,

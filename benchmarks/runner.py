@@ -121,7 +121,7 @@ def _measure(plan: Plan, kind: Kind, server: Server) -> Sample:
 
 def _probe(kind: Kind, place: Place) -> tuple[int, str | tuple[str, int], bytes]:
     tcp = ("127.0.0.1", place.port)
-    request = kind.load.request if isinstance(kind.load, Requests) else b""
+    request = kind.load.requests[0] if isinstance(kind.load, Requests) else b""
     if kind.wire is Wire.UWSGI_UNIX:
         return socket.AF_UNIX, str(place.socket), request or uwsgi_packet()
     if kind.wire is Wire.WEBSOCKET:
@@ -150,11 +150,12 @@ def _requests(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
         if kind.wire is Wire.UWSGI_UNIX
         else f"tcp:{place.address}"
     )
-    request = place.directory / "request"
-    request.write_bytes(load.request)
-    command = [
-        plan.environment.client("load"),
-        *("--target", target, "--request", str(request)),
+    command = [plan.environment.client("load"), "--target", target]
+    for number, request in enumerate(load.requests):
+        file = place.directory / f"request-{number}"
+        file.write_bytes(request)
+        command += ["--request", str(file)]
+    command += [
         *("--connections", str(load.connections)),
         *(("--close",) if load.close else ()),
     ]

@@ -1,10 +1,10 @@
 /* Closed- and open-loop request load.
  *
- *   load --target tcp:127.0.0.1:8000 --request FILE --connections 64 --seconds 3
- *        [--warmup 0.5] [--close] [--rate 20000]
+ *   load --target tcp:127.0.0.1:8000 --request FILE [--request FILE …]
+ *        --connections 64 --seconds 3 [--warmup 0.5] [--close] [--rate 20000]
  *
  * FILE holds the bytes of one request, whatever the protocol: an HTTP request or a
- * uwsgi packet. A response ends where HTTP's framing says, or with the connection.
+ * uwsgi packet. Several are sent in turn. A response ends where HTTP's framing says, or with the connection.
  * With --close each request has a connection of its own; otherwise a connection is
  * used until the peer announces its end. With --rate requests start at fixed moments
  * and latency counts from that moment, so a stalled server cannot hide behind the
@@ -22,8 +22,12 @@ struct connection {
 };
 
 static struct target target;
-static char *request;
-static size_t request_length;
+#define MOST_REQUESTS 64
+static struct {
+    char *bytes;
+    size_t length;
+} requests[MOST_REQUESTS];
+static unsigned request_count, turn;
 static int close_each, epoll_fd;
 static double rate;
 static uint64_t done, total, errors, received, connects;
@@ -53,7 +57,8 @@ static void open_connection(struct connection *c) {
 
 /* Loopback connects at once, so a fresh connection takes the request without waiting. */
 static void send_request(struct connection *c) {
-    while (send_all(c->fd, request, request_length) < 0) {
+    unsigned which = turn++ % request_count;
+    while (send_all(c->fd, requests[which].bytes, requests[which].length) < 0) {
         errors++;
         disconnect(c);
         usleep(500);
@@ -111,11 +116,15 @@ int main(int argc, char **argv) {
         {"rate", 1, 0, 'R'},   {0, 0, 0, 0}};
     int connections = 64, option;
     double seconds = 3, warmup = 0.5;
-    const char *where = NULL, *file = NULL;
+    const char *where = NULL;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 't': where = optarg; break;
-        case 'r': file = optarg; break;
+        case 'r':
+            if (request_count == MOST_REQUESTS) die("more than %d requests", MOST_REQUESTS);
+            requests[request_count].bytes = read_file(optarg, &requests[request_count].length);
+            request_count++;
+            break;
         case 'c': connections = atoi(optarg); break;
         case 's': seconds = atof(optarg); break;
         case 'w': warmup = atof(optarg); break;
@@ -124,9 +133,8 @@ int main(int argc, char **argv) {
         default: return 2;
         }
     }
-    if (!where || !file) die("--target and --request are needed");
+    if (!where || !request_count) die("--target and --request are needed");
     target = parse_target(where);
-    request = read_file(file, &request_length);
     epoll_fd = epoll_create1(0);
     struct connection *all = calloc((size_t)connections, sizeof *all);
     int64_t start = now_us(), end;
