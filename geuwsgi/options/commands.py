@@ -26,8 +26,12 @@ class Commands(Section):
     dump_options: bool = option("print the names of all options and exit", FLAG)
     extract: str | None = option("print the content of a source and exit", TEXT)
     get: tuple[str, ...] = option("print the value of an option and exit", TEXTS)
-    help_: bool = option(
-        "print all options and exit", FLAG, short="h", aliases=("usage",)
+    help_: str | None = option(
+        "print the options, or those of one section, and exit",
+        TEXT,
+        short="h",
+        aliases=("usage",),
+        takes=Takes.MAYBE,
     )
     imperial_monitor_list: bool = option(
         "list the kinds of sources for vassals",
@@ -85,3 +89,15 @@ class Commands(Section):
         "import a module, tell if it worked and exit", TEXT, short="J"
     )
     version: bool = option("print the version and exit", FLAG)
+    help_option: str | None = option(
+        "print all about one option and exit", TEXT, since="geuwsgi"
+    )
+    completion: str | None = option(
+        "print the completion for a shell and exit: bash, zsh or fish",
+        TEXT,
+        choices=("bash", "zsh", "fish"),
+        since="geuwsgi",
+    )
+    json_schema: bool = option(
+        "print the JSON Schema of yaml and json files and exit", FLAG, since="geuwsgi"
+    )

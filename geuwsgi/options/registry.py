@@ -107,6 +107,10 @@ class Registry:
                 return Known(canonical, entry.takes, standing, entry.reason, None)
         return None
 
+    def without_option(self, standing: Standing) -> list[str]:
+        """The canonical names of inert or foreign options, sorted."""
+        return sorted(self._inert if standing is Standing.INERT else self._foreign)
+
     def letter(self, letter: str) -> str | None:
         """The long name of a one-letter option."""
         return self._letters.get(letter)
