@@ -24,18 +24,28 @@ class Acceptor(StreamServer):
 
     At most ``batch`` connections are taken a turn of the loop, so that sibling
     workers and running requests get theirs. Nothing is accepted before ``resume``.
+
+    ``is_fair`` is asked before each connection. If it says no, the connection is left
+    to siblings for a moment; should none of them take it, it is accepted all the same.
     """
+
+    #: Seconds that a connection is left to siblings. They were woken by it too, so
+    #: one that is idle has it long before.
+    patience = 0.001
 
     def __init__(
         self,
         listener: socket.socket,
         accepted: Callable[[_socket.socket, Any], None],
         failed: Callable[[OSError], None],
+        is_fair: Callable[[], bool],
         *,
         batch: int,
     ) -> None:
         self._accepted = accepted
         self._failed = failed
+        self._is_fair = is_fair
+        self._was_patient = False
         self._family = listener.family
         # Nagle's algorithm would hold back the second half of an answer for 40 ms.
         self._nodelay = listener.family in (socket.AF_INET, socket.AF_INET6)
@@ -44,6 +54,12 @@ class Acceptor(StreamServer):
         super().__init__(listener)
 
     def do_read(self) -> tuple[_socket.socket, Any] | None:  # type: ignore[override]
+        if self._was_patient:
+            self._was_patient = False
+        elif not self._is_fair():
+            self._was_patient = True
+            self._resume_after(self.patience)
+            return None
         try:
             fd, address = self.socket._accept()  # type: ignore[attr-defined]
         except (BlockingIOError, ConnectionAbortedError):
@@ -59,10 +75,13 @@ class Acceptor(StreamServer):
 
     def _rest(self, exc: OSError) -> None:
         self._failed(exc)
-        self.stop_accepting()
-        self._timer = self.loop.timer(self.delay)
-        self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
+        self._resume_after(self.delay)
         self.delay = min(self.max_delay, self.delay * 2)
+
+    def _resume_after(self, seconds: float) -> None:
+        self.stop_accepting()
+        self._timer = self.loop.timer(seconds)
+        self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
 
     def handle(self, sock: _socket.socket, address: Any) -> None:
         self._accepted(sock, address)

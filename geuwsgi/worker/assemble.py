@@ -90,6 +90,10 @@ def build_server(
         worker_id=worker_id,
     )
     site = server.site
+    board = slot.scoreboard
+    server.siblings = [
+        board.row(index) for index in range(board.slots) if index != slot.index
+    ]
     if settings.wsgi.wsgi_disable_file_wrapper:
         del site.base_environ["wsgi.file_wrapper"]
     _set_request_log(site, settings, slot)

@@ -53,6 +53,9 @@ _SPARE_GREENLETS = 32
 #: Connections accepted a turn of the loop.
 _ACCEPT_BATCH = 16
 
+#: Milliseconds after which a worker without a heartbeat is not waited for.
+_SILENCE_MS = 2500
+
 
 @dataclass(frozen=True, slots=True)
 class LiveRequest:
@@ -116,6 +119,8 @@ class Server:
             self.site.base_environ.update(environ)
         #: Told once a second, in the hub: for pings, buffers and the like.
         self.on_second: list[Callable[[], None]] = []
+        #: The scoreboard rows of the other workers, free ones included.
+        self.siblings: list[memoryview[int]] = []
         self._spare: list[ConnectionGreenlet] = []
         self._ticker: Any = None
         self._ticks = 0
@@ -151,7 +156,11 @@ class Server:
             self._spawn(factory(site, Stream(sock, hub), peer, limits))
 
         return Acceptor(
-            listener.socket, accepted, self._accept_failed, batch=_ACCEPT_BATCH
+            listener.socket,
+            accepted,
+            self._accept_failed,
+            self._is_fair,
+            batch=_ACCEPT_BATCH,
         )
 
     def _spawn(self, connection: Connection) -> None:
@@ -172,6 +181,26 @@ class Server:
                 return
             self._spare.append(current)  # type: ignore[arg-type]
             connection = greenlet.switch(self.hub)
+
+    def _is_fair(self) -> bool:
+        """Whether no sibling has clearly fewer connections than this worker.
+
+        Long-lived connections would otherwise stay where the kernel's habit of waking
+        the last waiter has put them. One more than a sibling is no reason to wait, so
+        short requests are taken by whoever is there.
+        """
+        mine = self.site.counters[scoreboard.CONNECTIONS]
+        if mine < 2:
+            return True
+        alive_after = int(self.clock.now * 1000) - _SILENCE_MS
+        for row in self.siblings:
+            if (
+                row[scoreboard.CONNECTIONS] < mine - 1
+                and row[scoreboard.ACCEPTING]
+                and row[scoreboard.HEARTBEAT_MS] > alive_after
+            ):
+                return False
+        return True
 
     def _accept_failed(self, exc: OSError) -> None:
         # Once a second is enough to say that descriptors are used up.
