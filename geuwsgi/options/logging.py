@@ -22,6 +22,12 @@ class Logging(Section):
         BYTES,
         at_least=0,
     )
+    log_buffer: int = option(
+        "collect up to N bytes of request lines in a worker, at most for a second",
+        BYTES,
+        at_least=0,
+        since="geuwsgi",
+    )
     log_date: str | None = option(
         "begin log lines with the date, in this format",
         TEXT,
@@ -64,6 +70,9 @@ class Logging(Section):
         "log requests cut off by their peer even if logging is disabled",
         FLAG,
         takes=Takes.VALUE,
+    )
+    log_json: bool = option(
+        "write request lines as JSON objects", FLAG, since="geuwsgi"
     )
     log_master: bool = option(
         "let the master write the log of all processes", FLAG, implies=("master",)
