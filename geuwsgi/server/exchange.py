@@ -392,7 +392,10 @@ class Exchange:
         self.headers = [("Content-Type", "text/plain; charset=utf-8")]
         self.head = self.site.renderer.render(self.status, self.headers)
         try:
-            self.write_whole(body)
+            if any(answer(self, status) for answer in self.site.error_answers):
+                self.finish()
+            else:
+                self.write_whole(body)
         except Disconnected:
             self.complete = True
 

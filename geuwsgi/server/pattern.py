@@ -51,7 +51,8 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
     Raises ConfigError with the place of the mistake.
     """
+    octets = text.encode("utf-8", "surrogateescape").decode("latin-1")
     try:
-        return re.compile(_PCRE.sub(_respell, text), re.ASCII)
+        return re.compile(_PCRE.sub(_respell, octets), re.ASCII)
     except (re.error, OverflowError, RecursionError) as exc:
         raise ConfigError(f"malformed regular expression {text!r}: {exc}") from None

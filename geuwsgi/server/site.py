@@ -76,6 +76,8 @@ class Site:
     stages: tuple[Stage, ...] = ()
     #: Called with the exchange before its head is rendered; may change its headers.
     response_filters: tuple[Callable[[Exchange], None], ...] = ()
+    #: Asked in order before the server answers with an error: true if one answered.
+    error_answers: tuple[Callable[[Exchange, int], bool], ...] = ()
     #: Called for requests that ask for an upgrade, to offer it in the environ.
     upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
     #: Called with each ended exchange; None when no request is logged.

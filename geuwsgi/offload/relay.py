@@ -1,0 +1,196 @@
+"""A request handed to a backend, and the backend's answer to the client.
+
+The core of the request is given back before the first wait: what is left is moving
+bytes. The answer is framed anew for the client, so a backend that closes its
+connection does not close the client's. If the backend switches protocols (101) both
+connections are joined until one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+
+from geuwsgi.errors import Disconnected, PeerTimeout
+from geuwsgi.offload.upstream import Upstream, UpstreamError
+from geuwsgi.protocol.chunked import ChunkedDecoder
+from geuwsgi.protocol.upstream import MAX_HEAD, ResponseHead, parse_response_head
+
+BLOCK = 65536
+
+Headers = list[tuple[str, str]]
+
+
+class ClientStream(Protocol):
+    """The client's connection, once it is ours alone."""
+
+    def recv(self, size: int, /) -> bytes: ...
+    def send_all(self, octets: bytes | memoryview, /) -> None: ...
+    def shutdown_write(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Client(Protocol):
+    """What a relay needs of an exchange."""
+
+    environ: dict[str, Any]
+    received: bytes
+
+    @property
+    def method(self) -> str: ...
+    def release_core(self) -> None: ...
+    def start_response(self, status: str, headers: Headers, /) -> object: ...
+    def write(self, chunk: bytes, /) -> None: ...
+    def finish(self) -> None: ...
+    def hijack(self) -> ClientStream: ...
+
+
+def relay(
+    client: Client, upstream: Upstream, head: bytes, *, chunk_body: bool = False
+) -> None:
+    """Send ``head`` and the request's body to the backend; relay its answer.
+
+    ``chunk_body`` sends the body in chunks (HTTP), for bodies without a length.
+    Raises UpstreamError if the backend fails before it answered, RemoteProtocolError
+    (502) if its answer is none, Disconnected if the client goes away. The caller
+    closes ``upstream``.
+    """
+    client.release_core()
+    try:
+        upstream.send_all(head)
+        _send_body(client, upstream, chunk_body=chunk_body)
+    except PeerTimeout:
+        raise UpstreamError("the backend does not take the request") from None
+    except Disconnected as exc:
+        # It may have answered without waiting for the body: look.
+        failure: Disconnected | None = exc
+    else:
+        failure = None
+    response, rest = _read_head(upstream, failure)
+    if response.code == 101:
+        _join(client, upstream, response, rest)
+        return
+    client.start_response(response.status, response.end_to_end_fields())
+    if client.method != "HEAD" and response.code not in (204, 304):
+        _copy_body(client, upstream, response, rest)
+    client.finish()
+
+
+def _send_body(client: Client, upstream: Upstream, *, chunk_body: bool) -> None:
+    read: Callable[[int], bytes] = client.environ["wsgi.input"].read
+    while True:
+        block = read(BLOCK)
+        if not block:
+            break
+        upstream.send_all(
+            b"%x\r\n%b\r\n" % (len(block), block) if chunk_body else block
+        )
+    if chunk_body:
+        upstream.send_all(b"0\r\n\r\n")
+
+
+def _read_head(
+    upstream: Upstream, failure: Disconnected | None
+) -> tuple[ResponseHead, bytes]:
+    received = b""
+    while True:
+        end, length = _end_of_head(received)
+        if end >= 0:
+            response = parse_response_head(received[:end])
+            received = received[end + length :]
+            # Interim answers were for us: the client's 100 is the server's to send.
+            if response.code >= 200 or response.code == 101:
+                return response, received
+            continue
+        if len(received) > MAX_HEAD:
+            raise UpstreamError("the head of the backend's answer is too long")
+        try:
+            block = upstream.recv(BLOCK)
+        except PeerTimeout:
+            raise UpstreamError("the backend does not answer") from None
+        except Disconnected as exc:
+            raise UpstreamError(f"the backend is gone: {failure or exc}") from exc
+        if not block:
+            raise UpstreamError("the backend closed the connection without an answer")
+        received += block
+
+
+def _end_of_head(received: bytes) -> tuple[int, int]:
+    crlf = received.find(b"\r\n\r\n")
+    lf = received.find(b"\n\n")
+    if crlf >= 0 and (lf < 0 or crlf < lf):
+        return crlf, 4
+    return lf, 2
+
+
+def _copy_body(
+    client: Client, upstream: Upstream, response: ResponseHead, rest: bytes
+) -> None:
+    if response.chunked:
+        decoder = ChunkedDecoder()
+        while True:
+            client.write(decoder.feed(rest))
+            if decoder.complete:
+                return
+            rest = _recv_or_cut(upstream)
+            if not rest:
+                raise UpstreamError("the backend closed before the last chunk")
+    elif response.length >= 0:
+        left = response.length
+        while left:
+            if not rest:
+                rest = _recv_or_cut(upstream)
+                if not rest:
+                    raise UpstreamError(f"the backend closed {left} bytes too early")
+            rest = rest[:left]
+            client.write(rest)
+            left -= len(rest)
+            rest = b""
+    else:
+        while True:
+            client.write(rest)
+            rest = _recv_or_cut(upstream)
+            if not rest:
+                return
+
+
+def _recv_or_cut(upstream: Upstream) -> bytes:
+    try:
+        return upstream.recv(BLOCK)
+    except Disconnected as exc:
+        # Not the client's doing, so not to be taken for it.
+        raise UpstreamError(f"the backend broke off: {exc}") from exc
+
+
+def _join(
+    client: Client, upstream: Upstream, response: ResponseHead, rest: bytes
+) -> None:
+    stream = client.hijack()
+    upstream.timeout = 0  # what was agreed on may be silent as long as it likes
+    fields = "".join(f"{name}: {value}\r\n" for name, value in response.fields)
+    head = f"HTTP/1.1 {response.status}\r\n{fields}\r\n"
+    stream.send_all(head.encode("latin-1") + rest)
+    upwards = gevent.spawn(_pump, client.received, stream, upstream)
+    try:
+        _pump(b"", upstream, stream)
+    finally:
+        # The backend has nothing more to say: nobody is left to send to.
+        stream.close()
+        upwards.join()
+
+
+def _pump(first: bytes, source: Any, sink: Any) -> None:
+    try:
+        block = first
+        while True:
+            if block:
+                sink.send_all(block)
+            block = source.recv(BLOCK)
+            if not block:
+                break
+    except Disconnected:
+        sink.close()  # one end is gone: the other has nobody to talk to
+    else:
+        sink.shutdown_write()

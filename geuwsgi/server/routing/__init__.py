@@ -1,0 +1,1 @@
+"""Internal routing: the rules of ``route*`` options."""
