@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from geuwsgi.background.commons import Commons
+
 if TYPE_CHECKING:
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
@@ -51,8 +53,8 @@ class ApiContext:
     draining: Any = None
     set_accepting: Callable[[bool], None] = lambda accepting: None
     set_title: Callable[[str], None] = lambda title: None
-    #: Shared regions by name, for the sub-modules that made them.
-    regions: dict[str, Any] = field(default_factory=dict)
+    #: What the processes share: caches, locks, queue, areas, metrics, signals.
+    commons: Commons = field(default_factory=Commons)
 
     def rows(self) -> Iterable[memoryview[int]]:
         """The scoreboard rows of the living workers."""

@@ -94,11 +94,11 @@ class Caches:
             log,
         )
 
-    def enter_worker(self, *, stripe: int, wait: Wait) -> None:
-        """Tell the tables that this process is a worker, after the fork.
+    def enter_process(self, *, stripe: int, wait: Wait) -> None:
+        """Tell the tables that they are used by a process that was just forked.
 
-        ``stripe`` is the worker's number; ``wait`` is how to wait for a lock without
-        stopping the hub.
+        Processes that live at a time have different stripes; ``wait`` is how to wait
+        for a lock without stopping the hub.
         """
         for cache in self._caches:
             cache.table.count_in(stripe)

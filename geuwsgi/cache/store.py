@@ -57,6 +57,8 @@ def close_store(cache: Cache) -> None:
     """Mark the store as closed in good order, or delete it if that was asked for."""
     cache.table._words[OPEN_IN_BOOT] = 0
     cache.region.memory.flush()
+    # The mapping keeps a descriptor of its own, and with it the lock.
+    fcntl.flock(cache.region.fd, fcntl.LOCK_UN)
     if cache.spec.store_delete:
         Path(cache.spec.store).unlink(missing_ok=True)
 
