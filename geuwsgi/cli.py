@@ -1,0 +1,77 @@
+"""The command line: arguments in, exit status out.
+
+The only module that prints errors and decides about exit statuses. The master and the
+application stay apart: nothing here imports gevent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from geuwsgi import __version__
+from geuwsgi.config import Exit, load
+from geuwsgi.errors import ConfigErrors, GeuwsgiError, StartupError
+from geuwsgi.master.commands import find_command
+from geuwsgi.master.launch import Command, launch
+
+SubCommand = Callable[[Sequence[str]], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command ``argv`` (default: the process's own); return its status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        sub_command = _SUB_COMMANDS.get(arguments[0]) if arguments else None
+        if sub_command is not None:
+            return sub_command(arguments[1:])
+        return _serve(arguments)
+    except ConfigErrors as exc:
+        for error in exc.errors:
+            _complain(str(error))
+        return 1
+    except StartupError as exc:
+        _complain(str(exc))
+        return exc.exit_status
+    except GeuwsgiError as exc:
+        _complain(str(exc))
+        return 1
+    except Exit as exc:
+        return exc.status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _serve(arguments: list[str]) -> int:
+    if not arguments and "UWSGI_INI" not in os.environ:
+        _complain("nothing to do: name a configuration or options (see --help)")
+        return 1
+    command = Command(
+        argv=tuple(arguments),
+        environ=dict(os.environ),
+        directory=os.getcwd(),
+        started_on=int(time.time()),
+    )
+    configuration = load(command.argv, command.environ)
+    if configuration.commands.version:
+        print(__version__)
+        return 0
+    run_command = find_command(configuration)
+    if run_command is not None:
+        return run_command()
+    return launch(command, configuration)
+
+
+def _check(arguments: Sequence[str]) -> int:
+    from geuwsgi.config.check import main as check
+
+    return check(arguments)
+
+
+_SUB_COMMANDS: dict[str, SubCommand] = {"check": _check}
+
+
+def _complain(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

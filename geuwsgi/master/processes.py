@@ -1,0 +1,78 @@
+"""The processes the master knows, and how it starts a template."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+from geuwsgi.master.channel import Channel
+from geuwsgi.master.events import Role
+from geuwsgi.master.prepared import Prepared
+from geuwsgi.net.listeners import to_wire
+from geuwsgi.worker.boot import Boot, interpreter_arguments
+
+
+@dataclass(slots=True, eq=False)
+class MemberProcess:
+    """A process a template was told to fork; ``pid`` is 0 until it says HELLO."""
+
+    serial: int
+    generation: int
+    role: Role
+    number: int
+    channel: Channel
+    pid: int = 0
+    is_deaf: bool = False  # its channel has ended
+
+    def __str__(self) -> str:
+        return f"{self.role.value} {self.number}"
+
+
+@dataclass(slots=True, eq=False)
+class TemplateProcess:
+    """A running template."""
+
+    generation: int
+    pid: int
+    channel: Channel
+    is_deaf: bool = False
+
+    @classmethod
+    def start(
+        cls, prepared: Prepared, *, started_on: int, title: str
+    ) -> TemplateProcess:
+        """Start the template of ``prepared`` in a fresh interpreter.
+
+        Raises :exc:`OSError` if the system does not give us a process.
+        """
+        channel, theirs = Channel.pair()
+        boot = Boot(
+            generation=prepared.number,
+            master_pid=os.getpid(),
+            started_on=started_on,
+            scoreboard_fd=prepared.scoreboard.fileno,
+            control_fd=theirs.fileno(),
+            configuration=prepared.configuration.to_json(),
+            listeners=to_wire(prepared.listeners),
+            is_reload=prepared.number > 1,
+            title=title,
+            regions=prepared.regions,
+        )
+        boot_fd = boot.write()
+        settings = prepared.settings
+        try:
+            process = subprocess.Popen(
+                interpreter_arguments(boot_fd),
+                stdin=None if settings.process.honour_stdin else subprocess.DEVNULL,
+                env=dict(prepared.environ),
+                pass_fds=[boot_fd, theirs.fileno(), *prepared.descriptors()],
+            )
+        except BaseException:
+            channel.close()
+            raise
+        finally:
+            os.close(boot_fd)
+            theirs.close()
+        process.returncode = 0  # the loop buries it, not Popen
+        return cls(prepared.number, process.pid, channel)

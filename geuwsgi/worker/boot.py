@@ -1,0 +1,77 @@
+"""What a fresh interpreter is told when the master starts it.
+
+The master writes it into an anonymous file and starts the template with that file's
+descriptor; the other descriptors it names are inherited under their own numbers. A lone
+process, that has no master, gets the same and execs itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import geuwsgi
+
+NO_FD = -1
+
+# Titles are written over the arguments; this leaves room for a long one.
+_TITLE_ROOM = " " * 256
+
+
+@dataclass(frozen=True)
+class Boot:
+    """``master_pid`` is 0 and ``control_fd`` NO_FD in a process without a master.
+
+    ``configuration`` and ``listeners`` are the texts of ``Configuration.to_json`` and
+    ``listeners.to_wire``. ``regions`` names shared memory by its descriptor.
+    """
+
+    generation: int
+    master_pid: int
+    started_on: int
+    scoreboard_fd: int
+    control_fd: int
+    configuration: str
+    listeners: str
+    is_reload: bool = False
+    title: str = ""
+    regions: dict[str, int] = field(default_factory=dict)
+
+    def write(self) -> int:
+        """Put it into an anonymous file; the caller closes the descriptor."""
+        text = json.dumps(dataclasses.asdict(self)).encode()
+        with tempfile.TemporaryFile(prefix="geuwsgi-boot") as file:
+            file.write(text)
+            file.flush()
+            return os.dup(file.fileno())
+
+    @classmethod
+    def read(cls, fileno: int) -> Boot:
+        """Read it from ``fileno`` and close that."""
+        with os.fdopen(fileno, "rb") as file:
+            file.seek(0)
+            return cls(**json.loads(file.read()))
+
+
+def interpreter_arguments(fileno: int, optimize: int = 0) -> list[str]:
+    """The command line of a process that boots from ``fileno``.
+
+    The working directory is kept from ``sys.path``: there the application's own
+    ``queue.py`` would be taken for the library's. The loader adds it afterwards.
+    """
+    package_parent = str(Path(geuwsgi.__file__).resolve().parent.parent)
+    code = (
+        "import sys; "
+        "sys.path[:] = [p for p in sys.path if p]; "
+        f"p = {package_parent!r}; "
+        "p in sys.path or sys.path.append(p); "
+        "from geuwsgi.worker.start import main; "
+        f"main({fileno})"
+    )
+    flags = ["-" + "O" * optimize] if optimize else []
+    return [sys.executable, *flags, "-c", code, _TITLE_ROOM]

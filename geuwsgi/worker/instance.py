@@ -1,0 +1,170 @@
+"""What a template and the processes it forks have in common.
+
+The configuration, the scoreboard and the loaded applications of one generation, as one
+interpreter sees them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from geuwsgi import api
+from geuwsgi.api import ApiContext
+from geuwsgi.config import Configuration
+from geuwsgi.errors import StartupError
+from geuwsgi.net.listeners import from_wire
+from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
+from geuwsgi.worker.assemble import build_server, cores_of
+from geuwsgi.worker.boot import Boot
+from geuwsgi.worker.messages import Kind
+from geuwsgi.worker.procname import Titles, set_title
+from geuwsgi.wsgi.applications import Applications
+from geuwsgi.wsgi.interpreter import prepare_interpreter
+from geuwsgi.wsgi.loader import load_applications
+
+if TYPE_CHECKING:
+    from geuwsgi.options import Settings
+    from geuwsgi.worker.channel import Control
+    from geuwsgi.worker.life import Order
+    from geuwsgi.worker.serve import Server
+
+NO_APP_STATUS = 22  # uWSGI: need-app
+
+
+class Instance:
+    """One generation, from inside. ``load`` may be called once."""
+
+    def __init__(self, boot: Boot) -> None:
+        self.boot = boot
+        self.configuration = Configuration.from_json(boot.configuration)
+        self.settings: Settings = self.configuration.settings
+        self.scoreboard = Scoreboard.attach(boot.scoreboard_fd)
+        self.applications = Applications()
+        self.load_error: str | None = None
+        self._titles = Titles.of(self.settings.process, boot.title)
+        workers = self.settings.workers
+        self._context = ApiContext(
+            configuration=self.configuration,
+            scoreboard=self.scoreboard,
+            listeners=from_wire(boot.listeners),
+            started_on=boot.started_on,
+            cores=cores_of(self.settings),
+            numproc=workers.processes,
+            master_pid=boot.master_pid,
+            is_reload=boot.is_reload,
+            set_title=lambda title: _ignore(set_title(title)),
+        )
+        self._module = api.install(self._context)
+
+    @property
+    def loads_early(self) -> bool:
+        """Whether the template imports the application, for all that it forks."""
+        return not (self.settings.workers.lazy_apps or self.settings.workers.lazy)
+
+    @property
+    def app_count(self) -> int:
+        return len(self.applications)
+
+    @cached_property
+    def watches_memory(self) -> bool:
+        """Whether some option wants to know how much memory workers have."""
+        limits = self.settings.limits
+        return bool(
+            limits.memory_report
+            or limits.reload_on_rss
+            or limits.reload_on_as
+            or limits.evil_reload_on_rss
+            or limits.evil_reload_on_as
+        )
+
+    def entitle(self, what: str) -> None:
+        """Give the process the title its part in the instance deserves."""
+        self._titles.set(what)
+
+    def load(self) -> None:
+        """Import the application. What fails is in ``load_error``, and in the log.
+
+        Raises StartupError for options that cannot be meant.
+        """
+        failures: list[str] = []
+
+        def report(line: str) -> None:
+            if line.startswith("unable to load app"):
+                failures.append(line)
+            print(line, file=sys.stderr, flush=True)
+
+        prepare_interpreter(self.settings.python, report)
+        self.applications = load_applications(self.settings.python, report)
+        self._context.applications = self.applications
+        if failures:
+            self.load_error = failures[0]
+        if self.settings.process.chdir2:
+            os.chdir(self.settings.process.chdir2)
+
+    def check_need_app(self) -> None:
+        """Raise StartupError if there must be an application and is none."""
+        if self.settings.python.need_app and not self.applications:
+            raise StartupError("no application was loaded", NO_APP_STATUS)
+
+    # -- in a member -------------------------------------------------------------------
+
+    def begin_member(
+        self, order: Order, slot: ScoreboardSlot, control: Control | None
+    ) -> None:
+        """Say who this process is, before any code of the application runs in it."""
+        context = self._context
+        if order.role == "worker":
+            context.worker_id = order.number
+        elif order.role == "mule":
+            context.mule_id = order.number
+        context.is_spooler = order.role == "spooler"
+        context.slot = slot
+        if control is not None:
+            context.reload_instance = lambda: _sent(control, Kind.RELOAD)
+            context.stop_instance = lambda: _sent(control, Kind.SHUTDOWN)
+
+    def make_server(self, order: Order, slot: ScoreboardSlot) -> Server:
+        """The server of this worker; it does not accept yet."""
+        context = self._context
+        server = build_server(
+            self.settings,
+            listeners=context.listeners,
+            applications=self.applications,
+            slot=slot,
+            worker_id=order.number,
+        )
+        context.site = server.site
+        context.set_accepting = lambda accepting: (
+            server.start() if accepting else server.stop_accepting()
+        )
+        return server
+
+    def run_post_fork_hook(self) -> None:
+        """Call ``uwsgi.post_fork_hook``; what it raises is told and forgotten."""
+        self._call_hook("post_fork_hook")
+
+    def run_atexit_hook(self) -> None:
+        """Call ``uwsgi.atexit``."""
+        self._call_hook("atexit")
+
+    def _call_hook(self, name: str) -> None:
+        hook = getattr(self._module, name, None)
+        if hook is None:
+            return
+        try:
+            hook()
+        except Exception:
+            traceback.print_exc()
+
+
+def _sent(control: Control, kind: Kind) -> bool:
+    control.send(kind)
+    return True
+
+
+def _ignore(_result: bool) -> None:
+    """A title that cannot be set is nobody's problem."""

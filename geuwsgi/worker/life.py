@@ -1,0 +1,304 @@
+"""The life of one worker: from the fork to its exit status.
+
+It owns the hub, the control channel, the signals and the end; the server only serves.
+The life has one way out: somebody gives an :class:`Ending` (the master, a signal, the
+loss of the master), the worker drains within the ending's deadline, and exits with the
+ending's status. A later ending with less patience takes over.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+import gevent.event
+import gevent.queue
+
+from geuwsgi.shared.scoreboard import (
+    HEARTBEAT_MS,
+    PID,
+    REQUESTS,
+    RSS,
+    STATUS,
+    STATUS_IDLE,
+    STATUS_PAUSE,
+    VSZ,
+    ScoreboardSlot,
+)
+from geuwsgi.worker.channel import Control, MasterGone
+from geuwsgi.worker.memory import read_memory
+from geuwsgi.worker.messages import Kind, Message
+
+if TYPE_CHECKING:
+    from geuwsgi.worker.instance import Instance
+
+HEARTBEAT_S = 1.0
+ORPHAN_DEADLINE_S = 3.0  # for requests in flight when the master is gone
+ATEXIT_LIMIT_S = 10.0
+
+STOPPED = 0
+RELOADED = 17  # uWSGI: asked to reload
+SIGNALLED = 30  # uWSGI: ended on INT or TERM
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the master wants forked. ``number`` is the worker id."""
+
+    serial: int
+    slot: int
+    role: str
+    number: int
+
+    @classmethod
+    def parse(cls, message: Message) -> Order:
+        fields = message.fields()
+        return cls(
+            int(fields["serial"]),
+            int(fields["slot"]),
+            str(fields["role"]),
+            int(fields["number"]),
+        )
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a worker ends, how long it may take, and what it exits with."""
+
+    reason: str
+    deadline_s: float
+    status: int
+
+
+class Server(Protocol):
+    """What a life needs of the thing that serves."""
+
+    def start(self) -> None: ...
+
+    def stop_accepting(self) -> None: ...
+
+    def drain(self, *, reason: str, deadline_s: float) -> bool: ...
+
+
+class Life:
+    """One worker. ``connection`` is its end of the control channel, None without a
+    master."""
+
+    def __init__(
+        self, instance: Instance, order: Order, connection: socket.socket | None
+    ) -> None:
+        self._instance = instance
+        self._order = order
+        self._connection = connection
+        self._control: Control | None = None
+        self._server: Server | None = None
+        self._slot: ScoreboardSlot | None = None
+        self._begun_at = time.monotonic()
+        self._retiring = False
+
+    def run(self) -> int:
+        """Live, and return the exit status of the process.
+
+        Must be called in the main greenlet of a process that was just forked.
+        """
+        # Greenlets and timers of the template must never run here.
+        gevent.get_hub().destroy(destroy_loop=True)
+        self._endings: gevent.queue.SimpleQueue[Ending] = gevent.queue.SimpleQueue()
+        self._let_serve = gevent.event.Event()
+        instance, order = self._instance, self._order
+        if self._connection is not None:
+            _wait_for_parent(instance.boot.master_pid)
+            self._control = Control(self._connection)
+            self._control.on(Kind.DRAIN, self._told_to_drain)
+            self._control.on(Kind.SERVE, lambda message: self._let_serve.set())
+            self._control.on(Kind.PAUSE, self._told_to_pause)
+            self._control.send(Kind.HELLO, pid=os.getpid())
+        self._slot = instance.scoreboard.slot(order.slot)
+        self._slot.view[PID] = os.getpid()
+        instance.entitle(f"{order.role} {order.number}")
+        self._install_signals()
+        reader = gevent.spawn(self._read_control) if self._control else None
+        beating = gevent.spawn(self._beat)
+        try:
+            instance.begin_member(order, self._slot, self._control)
+            if not instance.loads_early and self._control is not None:
+                instance.load()
+                if instance.load_error is not None:
+                    self._tell(Kind.FAILED, error=instance.load_error)
+            instance.check_need_app()
+            self._server = instance.make_server(order, self._slot)
+            instance.run_post_fork_hook()
+            ending = self._live()
+        finally:
+            gevent.killall([g for g in (reader, beating) if g is not None], block=False)
+        self._say_goodbye()
+        self._slot.view[PID] = 0
+        return ending.status
+
+    # -- from ready to drained ---------------------------------------------------------
+
+    def _live(self) -> Ending:
+        assert self._server is not None
+        self._tell(Kind.READY)
+        if self._control is not None:
+            waiting = gevent.spawn(self._start_when_let)
+            ending = self._endings.get()
+            if not self._let_serve.is_set():
+                waiting.kill()
+                return ending
+        else:
+            self._server.start()
+            ending = self._endings.get()
+        return self._drain(ending)
+
+    def _start_when_let(self) -> None:
+        assert self._server is not None
+        self._let_serve.wait()
+        self._server.start()
+
+    def _drain(self, ending: Ending) -> Ending:
+        assert self._server is not None
+        self._server.stop_accepting()
+        draining = gevent.spawn(
+            self._server.drain, reason=ending.reason, deadline_s=ending.deadline_s
+        )
+        watching = gevent.spawn(self._hurry_up, draining)
+        draining.join()
+        hurried = watching.value if watching.ready() else None
+        watching.kill()
+        return hurried or ending
+
+    def _hurry_up(self, draining: gevent.Greenlet[..., bool]) -> Ending:
+        """Wait for an ending that comes while the worker drains, and let it rule."""
+        assert self._server is not None
+        ending = self._endings.get()
+        draining.kill(block=False)
+        self._server.drain(reason=ending.reason, deadline_s=ending.deadline_s)
+        return ending
+
+    def end(self, ending: Ending) -> None:
+        """Begin the end, or hasten it."""
+        self._endings.put(ending)
+
+    def retire(self, reason: str) -> None:
+        """Ask the master for a successor; without a master, end gracefully."""
+        if self._retiring:
+            return
+        self._retiring = True
+        if self._control is None:
+            mercy = self._instance.settings.reload.worker_reload_mercy
+            self.end(Ending("reload", mercy, RELOADED))
+        else:
+            self._tell(Kind.RETIRE, reason=reason)
+
+    # -- the master --------------------------------------------------------------------
+
+    def _read_control(self) -> None:
+        assert self._control is not None
+        try:
+            self._control.run()
+        except Exception:
+            traceback.print_exc()
+        self.end(Ending("stop", ORPHAN_DEADLINE_S, STOPPED))
+
+    def _told_to_drain(self, message: Message) -> None:
+        fields = message.fields()
+        reason = str(fields["reason"])
+        self.end(Ending(reason, float(fields["deadline_s"]), STOPPED))
+
+    def _told_to_pause(self, message: Message) -> None:
+        assert self._server is not None and self._slot is not None
+        if message.fields()["paused"]:
+            self._slot.view[STATUS] = STATUS_PAUSE
+            self._server.stop_accepting()
+        else:
+            self._slot.view[STATUS] = STATUS_IDLE
+            self._server.start()
+
+    def _tell(self, kind: Kind, **fields: object) -> None:
+        if self._control is not None:
+            # The reader sees it too if the master is gone, and ends the worker.
+            with contextlib.suppress(MasterGone):
+                self._control.send(kind, **fields)
+
+    # -- signals -----------------------------------------------------------------------
+
+    def _install_signals(self) -> None:
+        def on(number: signal.Signals, action: Callable[[], None]) -> None:
+            gevent.signal_handler(number, action)
+
+        mercy = self._instance.settings.reload.worker_reload_mercy
+        for number in (signal.SIGQUIT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
+        on(signal.SIGINT, lambda: self.end(Ending("stop", 0.0, SIGNALLED)))
+        if self._control is not None:
+            # systemd sends TERM to every process of the unit; the master decides.
+            on(signal.SIGTERM, lambda: self.retire("SIGTERM"))
+        else:
+            on(signal.SIGTERM, lambda: self.end(Ending("stop", mercy, STOPPED)))
+            on(signal.SIGQUIT, lambda: self.end(Ending("stop", 0.0, STOPPED)))
+
+    # -- once a second -----------------------------------------------------------------
+
+    def _beat(self) -> None:
+        assert self._slot is not None
+        view = self._slot.view
+        limits = self._instance.settings.limits
+        watches_memory = self._instance.watches_memory
+        while True:
+            view[HEARTBEAT_MS] = int(time.monotonic() * 1000)
+            if watches_memory:
+                view[RSS], view[VSZ] = read_memory()
+                if limits.reload_on_rss and view[RSS] > limits.reload_on_rss:
+                    self.retire(f"reload-on-rss: {view[RSS]} bytes")
+                elif limits.reload_on_as and view[VSZ] > limits.reload_on_as:
+                    self.retire(f"reload-on-as: {view[VSZ]} bytes")
+            self._check_max_requests(view[REQUESTS])
+            gevent.sleep(HEARTBEAT_S)
+
+    def _check_max_requests(self, requests: int) -> None:
+        options = self._instance.settings.reload
+        if not options.max_requests or self._retiring:
+            return
+        limit = options.max_requests + options.max_requests_delta * self._order.number
+        age_s = time.monotonic() - self._begun_at
+        if requests >= limit and age_s >= options.min_worker_lifetime:
+            self.retire(f"max-requests: {requests} requests")
+
+    # -- the end -----------------------------------------------------------------------
+
+    def _say_goodbye(self) -> None:
+        """Run what the application registered for the end, within a limit."""
+        last_words = gevent.spawn(self._run_exit_hooks)
+        last_words.join(timeout=ATEXIT_LIMIT_S)
+        if not last_words.ready():
+            print("exit hooks take too long, and are cut", file=sys.stderr)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+
+    def _run_exit_hooks(self) -> None:
+        self._instance.run_atexit_hook()
+        if not self._instance.settings.process.skip_atexit:
+            atexit._run_exitfuncs()
+
+
+def _wait_for_parent(master_pid: int, limit_s: float = 1.0) -> None:
+    """Wait until the process between template and worker is gone.
+
+    Returns after ``limit_s`` where the system knows no subreapers.
+    """
+    give_up_at = time.monotonic() + limit_s
+    while os.getppid() != master_pid and time.monotonic() < give_up_at:
+        gevent.sleep(0.0005)

@@ -1,0 +1,27 @@
+"""How much memory a process has."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+
+_PAGE = resource.getpagesize()
+
+
+def read_memory(pid: int | None = None) -> tuple[int, int]:
+    """Return (resident, virtual) bytes of process ``pid``, or of this one.
+
+    Raises :exc:`OSError` if there is no such process. Away from Linux only the largest
+    resident size of this process is known, and it stands for both.
+    """
+    if not sys.platform.startswith("linux"):
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most, most
+    path = f"/proc/{pid or 'self'}/statm"
+    fileno = os.open(path, os.O_RDONLY)
+    try:
+        virtual, resident = os.read(fileno, 128).split()[:2]
+    finally:
+        os.close(fileno)
+    return int(resident) * _PAGE, int(virtual) * _PAGE

@@ -1,0 +1,122 @@
+"""Become the user the configuration names.
+
+Used by the master after it has opened the sockets, or by workers where the master
+stays root (master-as-root).
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from geuwsgi.errors import StartupError
+
+if TYPE_CHECKING:
+    from geuwsgi.options import Process
+
+
+@dataclass(frozen=True)
+class Privileges:
+    """User, group and further groups as numbers; None: stay what the process is.
+
+    ``groups`` None leaves the further groups to the system (the user's own, or none).
+    """
+
+    uid: int | None = None
+    gid: int | None = None
+    user_name: str = ""
+    more_gids: tuple[int, ...] = ()
+    with_users_groups: bool = True
+    chroot: str = ""
+
+    @classmethod
+    def of(cls, process: Process) -> Privileges:
+        """Look up the names. Raises StartupError for one that does not exist."""
+        uid = find_uid(process.uid) if process.uid else None
+        return cls(
+            uid=uid,
+            gid=find_gid(process.gid) if process.gid else None,
+            user_name=_name_of(uid),
+            more_gids=tuple(find_gid(name) for name in process.add_gid),
+            with_users_groups=not process.no_initgroups,
+            chroot=process.chroot or "",
+        )
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.uid is None and self.gid is None and not self.chroot
+
+    def take(self) -> list[str]:
+        """Become it; return lines for the log.
+
+        Raises StartupError if the system refuses. Without root rights being what is
+        asked for already is enough.
+        """
+        try:
+            return self._take()
+        except OSError as exc:
+            raise StartupError(
+                f"cannot become uid {self.uid}, gid {self.gid}: {exc.strerror}"
+            ) from exc
+
+    def _take(self) -> list[str]:
+        lines: list[str] = []
+        if os.getuid() != 0:
+            if self.uid not in (None, os.getuid()) or self.gid not in (
+                None,
+                os.getgid(),
+            ):
+                lines.append("uid and gid are kept: the server was not started as root")
+            return lines
+        if self.chroot:
+            os.chroot(self.chroot)
+            os.chdir("/")
+            lines.append(f"chroot() to {self.chroot}")
+        if self.gid is not None:
+            os.setgid(self.gid)
+            lines.append(f"setgid() to {self.gid}")
+            self._take_groups(self.gid)
+        elif self.more_gids:
+            os.setgroups(self.more_gids)
+        if self.uid is not None:
+            os.setuid(self.uid)
+            lines.append(f"setuid() to {self.uid}")
+        return lines
+
+    def _take_groups(self, gid: int) -> None:
+        groups: list[int] = [gid]
+        if self.user_name and self.with_users_groups:
+            groups = os.getgrouplist(self.user_name, gid)
+        os.setgroups(list(dict.fromkeys((*groups, *self.more_gids))))
+
+
+def find_uid(name: str) -> int:
+    """The number of a user given by name or number."""
+    if name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise StartupError(f"uid: there is no user {name!r}") from None
+
+
+def find_gid(name: str) -> int:
+    """The number of a group given by name or number."""
+    if name.isdigit():
+        return int(name)
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise StartupError(f"gid: there is no group {name!r}") from None
+
+
+def _name_of(uid: int | None) -> str:
+    if uid is None:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""

@@ -1,0 +1,128 @@
+"""The template: it holds the application and forks whoever shall run it.
+
+It serves nothing and runs no hub: greenlets that the application's import started stay
+where they are, here and in every process forked from here. Its whole life is to load,
+to tell the master, and to obey ``FORK``. When the master goes, it goes.
+
+Without a master the same steps end in the one worker's life instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from gevent import monkey
+
+from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.worker.boot import NO_FD, Boot
+from geuwsgi.worker.fork import die_with_parent, fork_grandchild
+from geuwsgi.worker.instance import Instance
+from geuwsgi.worker.life import Life, Order
+from geuwsgi.worker.messages import Decoder, Kind, Message, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RECEIVE = 65536
+_MAX_FDS = 8
+_PLAIN_SOCKET: type[socket.socket] = monkey.get_original("socket", "socket")
+
+
+def run(boot_fd: int) -> NoReturn:
+    """Live as the record behind ``boot_fd`` says, then exit the process."""
+    boot = Boot.read(boot_fd)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        instance = Instance(boot)
+        status = (
+            _be_lone(instance) if boot.control_fd == NO_FD else _be_template(instance)
+        )
+    except StartupError as exc:
+        print(f"{exc}", file=sys.stderr, flush=True)
+        status = exc.exit_status
+    except GeuwsgiError as exc:
+        print(f"{exc}", file=sys.stderr, flush=True)
+        status = 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _be_lone(instance: Instance) -> int:
+    instance.load()
+    return Life(instance, Order(serial=0, slot=0, role="worker", number=1), None).run()
+
+
+def _be_template(instance: Instance) -> int:
+    boot = instance.boot
+    # It holds nothing that needs a farewell; an import that hangs must not outlive
+    # the master.
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != boot.master_pid:
+        return 0
+    # What a terminal sends to the whole group is the master's to decide about.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    instance.entitle("template")
+    connection = _PLAIN_SOCKET(fileno=boot.control_fd)
+    connection.set_inheritable(False)
+    if instance.loads_early:
+        instance.load()
+    connection.sendall(
+        encode(Kind.LOADED, apps=instance.app_count, error=instance.load_error)
+    )
+    gc.collect()
+    gc.freeze()
+    forked = _serve_forks(connection)
+    if forked is None:
+        return 0
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    connection.close()
+    return Life(instance, forked.order, _PLAIN_SOCKET(fileno=forked.channel_fd)).run()
+
+
+@dataclass(slots=True)
+class _Forked:
+    order: Order
+    channel_fd: int
+
+
+def _serve_forks(connection: socket.socket) -> _Forked | None:
+    """Fork as told; returns in each forked process, and None at the end of the master.
+
+    Returning first leaves the template's frames behind before the new process begins.
+    """
+    for message, channel_fd in _orders(connection):
+        order = Order.parse(message)
+        if fork_grandchild():
+            return _Forked(order, channel_fd)
+        os.close(channel_fd)
+    return None
+
+
+def _orders(connection: socket.socket) -> Iterator[tuple[Message, int]]:
+    decoder = Decoder()
+    descriptors: deque[int] = deque()
+    while True:
+        # The kernel never joins frames behind one that carries descriptors, so they
+        # come in the order of the frames.
+        received, fds, _, _ = socket.recv_fds(connection, _RECEIVE, _MAX_FDS)
+        if not received:
+            return
+        descriptors.extend(fds)
+        for message in decoder.feed(received):
+            if message.kind is Kind.FORK:
+                yield message, descriptors.popleft()
