@@ -10,7 +10,8 @@ become ``Disconnected`` here and nowhere else.
 
 Deadlines are values, not timers: ``deadline`` is the time (of ``Clock.now``) at
 which a wait in progress fails; whoever owns the streams calls ``expire`` on those
-whose deadline has passed.
+whose deadline has passed. Waits for a slow reader set their own, ``write_deadline``:
+most answers never wait and pay nothing for it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from geuwsgi.errors import Disconnected, LocalProtocolError, PeerTimeout
 if TYPE_CHECKING:
     import _socket
 
+    from geuwsgi.net.clock import Clock
+
 _READ = 1
 _WRITE = 2
 _SENDFILE_BLOCK = 1 << 20
@@ -37,11 +40,13 @@ _SENDFILE_BLOCK = 1 << 20
 class Stream:
     """Owns ``sock``, a plain non-blocking ``_socket.socket``, until ``close``.
 
-    ``hub`` is the gevent hub of the thread that uses the stream.
+    ``hub`` is the gevent hub of the thread that uses the stream. A reader that takes
+    nothing for ``write_timeout`` seconds of ``clock`` is given up; 0 waits for ever.
     """
 
     __slots__ = (
         "_armed",
+        "_clock",
         "_fd",
         "_hub",
         "_reader",
@@ -52,9 +57,17 @@ class Stream:
         "_writer",
         "closed",
         "deadline",
+        "write_deadline",
+        "write_timeout",
     )
 
-    def __init__(self, sock: _socket.socket, hub: Any) -> None:
+    def __init__(
+        self,
+        sock: _socket.socket,
+        hub: Any,
+        clock: Clock | None = None,
+        write_timeout: float = 0.0,
+    ) -> None:
         self._sock = sock
         self._recv = sock.recv
         self._send = sock.send
@@ -64,8 +77,11 @@ class Stream:
         self._armed = False
         self._reader: greenlet | None = None
         self._writer: greenlet | None = None
+        self._clock = clock
         self.closed = False
         self.deadline = 0.0
+        self.write_deadline = 0.0
+        self.write_timeout = write_timeout
 
     def fileno(self) -> int:
         """Return the descriptor, -1 once closed."""
@@ -218,12 +234,15 @@ class Stream:
         # Slow readers are the exception, so the write watcher lives only as long
         # as the wait.
         watcher = self._hub.loop.io(self._fd, _WRITE)
+        if self._clock is not None and self.write_timeout:
+            self.write_deadline = self._clock.now + self.write_timeout
         self._writer = current
         watcher.start(self._on_writable)
         try:
             greenlet.switch(self._hub)
         finally:
             self._writer = None
+            self.write_deadline = 0.0
             watcher.stop()
             watcher.close()
 
@@ -234,6 +253,12 @@ class Stream:
             writer.switch()
 
     # Ending
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether a wait in progress is past its deadline."""
+        return (0.0 < self.deadline <= now and self._reader is not None) or (
+            0.0 < self.write_deadline <= now
+        )
 
     def expire(self) -> None:
         """Fail the waits in progress with PeerTimeout. Call it in the hub."""

@@ -20,7 +20,6 @@ from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
 from geuwsgi.protocol.chunked import LAST_CHUNK
-from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.response import RenderedHead, reason_phrase
 
 if TYPE_CHECKING:
@@ -33,7 +32,9 @@ if TYPE_CHECKING:
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"]
 Headers = list[tuple[str, str]]
 
-_TX_BYTES = scoreboard.TX_BYTES
+#: A first piece of a body up to this size goes out with the head in one write.
+_JOINED_BYTES = 65536
+
 #: Framing of the response body.
 _BY_LENGTH = 0
 _BY_CHUNKS = 1
@@ -288,13 +289,17 @@ class Exchange:
             raise TypeError("http header must be encodable in latin1") from None
         self.header_bytes = len(octets)
         self.headers_sent = True
-        if first:
-            self._send(octets + first if len(first) < 65536 else octets)
-            if len(first) >= 65536:
-                self._send(first)
+        send_all = connection.stream.send_all
+        if not first:
+            send_all(octets)
+        elif len(first) < _JOINED_BYTES:
+            send_all(octets + first)
             self.body_bytes = len(first)
         else:
-            self._send(octets)
+            # Copying a long body costs more than a second system call.
+            send_all(octets)
+            send_all(first)
+            self.body_bytes = len(first)
 
     def _write_more(self, chunk: bytes) -> None:
         framing = self._framing
@@ -325,12 +330,7 @@ class Exchange:
             )
 
     def _send(self, octets: bytes) -> None:
-        stream = self.connection.stream
-        site = self.site
-        site.counters[_TX_BYTES] += len(octets)
-        stream.deadline = self._write_deadline()
-        stream.send_all(octets)
-        stream.deadline = 0.0
+        self.connection.stream.send_all(octets)
 
     def send_file(self, fd: int, offset: int, count: int) -> None:
         """Send ``count`` bytes of ``fd`` from ``offset`` as a piece of the body.
@@ -354,10 +354,7 @@ class Exchange:
             self._send(b"%x\r\n" % count)
         elif framing == _BY_LENGTH:
             count = min(count, self._left)
-        stream = self.connection.stream
-        stream.deadline = self._write_deadline()
-        sent = stream.send_file(fd, offset, count, self._file_progress)
-        stream.deadline = 0.0
+        sent = self.connection.stream.send_file(fd, offset, count, self._file_progress)
         if framing == _BY_CHUNKS:
             if sent < count:
                 self.cut()
@@ -368,11 +365,6 @@ class Exchange:
 
     def _file_progress(self, sent: int) -> None:
         self.body_bytes += sent
-        self.site.counters[_TX_BYTES] += sent
-        self.connection.stream.deadline = self._write_deadline()
-
-    def _write_deadline(self) -> float:
-        return self.site.clock.now + self.connection.limits.write_timeout
 
     # Ends other than the application's.
 

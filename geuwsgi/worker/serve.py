@@ -124,6 +124,8 @@ class Server:
         self._spare: list[ConnectionGreenlet] = []
         self._ticker: Any = None
         self._ticks = 0
+        #: Requests and microseconds that the average knows of.
+        self._counted = 0, 0
         self._stopped_accepting = True
         self._accept_errors = 0.0
         self._acceptors = [
@@ -140,6 +142,7 @@ class Server:
             environ["SERVER_PORT"] = listener.server_port
             environ["SCRIPT_NAME"] = ""
         hub = self.hub
+        clock = self.clock
         site = self.site
         is_unix = listener.socket.family == socket.AF_UNIX
 
@@ -153,7 +156,8 @@ class Server:
                 else:
                     peer["REMOTE_ADDR"] = address[0]
                     peer["REMOTE_PORT"] = str(address[1])
-            self._spawn(factory(site, Stream(sock, hub), peer, limits))
+            stream = Stream(sock, hub, clock, limits.write_timeout)
+            self._spawn(factory(site, stream, peer, limits))
 
         return Acceptor(
             listener.socket,
@@ -241,6 +245,7 @@ class Server:
         """Look at all deadlines. Runs in the hub: it must not raise or wait."""
         self.clock.tick()
         now = self.clock.now
+        self._average()
         for exchange in list(self.site.cores.holders.values()):
             if 0.0 < exchange.deadline <= now:
                 self._abort(exchange, now)
@@ -250,16 +255,28 @@ class Server:
         expired = [
             connection.stream
             for connection in self.site.connections
-            if 0.0 < connection.stream.deadline <= now
+            if connection.stream.is_overdue(now)
         ]
         for stream in expired:
-            if stream.is_waiting:
-                stream.expire()
+            stream.expire()
         for callback in self.on_second:
             try:
                 callback()
             except Exception:
                 self.site.report(traceback.format_exc())
+
+    def _average(self) -> None:
+        """Keep the average time of a request, of those since the last tick."""
+        counters = self.site.counters
+        requests = counters[scoreboard.REQUESTS]
+        running = counters[scoreboard.RUNNING_TIME_US]
+        if requests > self._counted[0]:
+            micros = (running - self._counted[1]) // (requests - self._counted[0])
+            before = counters[scoreboard.AVG_RT_US]
+            counters[scoreboard.AVG_RT_US] = (
+                (before + micros) // 2 if before else micros
+            )
+            self._counted = requests, running
 
     def _abort(self, exchange: Exchange, now: float) -> None:
         """End one request that takes too long; its siblings go on."""
