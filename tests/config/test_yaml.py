@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from geuwsgi.config.parsed import Parsed
+from geuwsgi.config.yaml import parse_yaml
+
+
+def _pairs(text: str, section: str = "uwsgi") -> list[tuple[str, str | None]]:
+    parsed = parse_yaml(text, section)
+    assert parsed.errors == []
+    return [(line.name, line.value) for line in parsed.lines]
+
+
+def test_options_stand_below_their_section() -> None:
+    text = "other:\n  a: 1\nuwsgi:\n  b: 2\n  c : 3\nlast:\n  d: 4\n"
+    assert _pairs(text) == [("b", "2"), ("c", "3")]
+    assert _pairs(text, "last") == [("d", "4")]
+
+
+def test_values_stay_as_they_are_written() -> None:
+    text = "uwsgi:\n  chmod-socket: 0664\n  master: true\n  http: :8000\n  x: a: b\n"
+    assert _pairs(text) == [
+        ("chmod-socket", "0664"),
+        ("master", "true"),
+        ("http", ":8000"),
+        ("x", "a: b"),
+    ]
+
+
+def test_an_option_may_be_repeated() -> None:
+    assert _pairs("uwsgi:\n  env: A=1\n  env: B=2\n") == [
+        ("env", "A=1"),
+        ("env", "B=2"),
+    ]
+
+
+@pytest.mark.parametrize("indent", ["  ", "    "])
+def test_a_sequence_repeats_its_option(indent: str) -> None:
+    text = f"uwsgi:\n  env:\n{indent}- A=1\n{indent}- B=2\n  master: 1\n"
+    assert _pairs(text) == [("env", "A=1"), ("env", "B=2"), ("master", "1")]
+
+
+def test_a_flow_sequence_repeats_its_option() -> None:
+    assert _pairs("uwsgi:\n  env: [A=1, B=2]\n") == [("env", "A=1"), ("env", "B=2")]
+
+
+def test_quotes_are_taken_off() -> None:
+    text = "uwsgi:\n  a: 'it''s'\n  b: \"x\\ty\"  # z\n"
+    assert _pairs(text) == [("a", "it's"), ("b", "x\ty")]
+
+
+def test_comments_and_empty_lines_are_left_out() -> None:
+    text = "# head\n---\nuwsgi:\n\n  a: b # c\n  # d\n  e: f#g\n  h: # i\n"
+    assert _pairs(text) == [("a", "b"), ("e", "f#g"), ("h", "")]
+
+
+def test_an_option_without_a_value_is_empty() -> None:
+    assert _pairs("uwsgi:\n  master:\n  a: 1\n") == [("master", ""), ("a", "1")]
+
+
+def test_a_missing_section_is_seen() -> None:
+    parsed = parse_yaml("web:\n  a: 1\n", "uwsgi")
+    assert not parsed.has_section
+    assert parsed.sections == ["web"]
+
+
+def test_what_the_small_reader_cannot_read_pyyaml_does() -> None:
+    pytest.importorskip("yaml")
+    text = (
+        "uwsgi:\n  a: >\n    one\n    two\n  chmod: 0664\n  l:\n    - {x: 1}\n    - 2\n"
+    )
+    parsed = parse_yaml(text, "uwsgi")
+    assert [(line.name, line.value) for line in parsed.lines] == [
+        ("a", "one two\n"),
+        ("chmod", "0664"),
+        ("l", "2"),
+    ]
+    assert parsed.errors == [(6, "l: a list may hold only texts and numbers")]
+
+
+def test_broken_yaml_is_an_error_with_its_line() -> None:
+    pytest.importorskip("yaml")
+    parsed: Parsed = parse_yaml("uwsgi:\n  a: 1\n  b: 'open\n", "uwsgi")
+    [(line, sentence)] = parsed.errors
+    assert line >= 3
+    assert sentence.startswith("malformed YAML")
