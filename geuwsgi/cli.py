@@ -11,8 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from geuwsgi import __version__
-from geuwsgi.config import Exit, load
+from geuwsgi.config import Exit, SystemHost, load
+from geuwsgi.config.queries import answer, answer_from
 from geuwsgi.errors import ConfigErrors, GeuwsgiError, StartupError
 from geuwsgi.master.commands import find_command
 from geuwsgi.master.launch import Command, launch
@@ -48,6 +48,10 @@ def _serve(arguments: list[str]) -> int:
     if not arguments and "UWSGI_INI" not in os.environ:
         _complain("nothing to do: name a configuration or options (see --help)")
         return 1
+    asked = answer(arguments)
+    if asked is not None:
+        print(asked.text, end="")
+        return asked.status
     command = Command(
         argv=tuple(arguments),
         environ=dict(os.environ),
@@ -55,9 +59,10 @@ def _serve(arguments: list[str]) -> int:
         started_on=int(time.time()),
     )
     configuration = load(command.argv, command.environ)
-    if configuration.commands.version:
-        print(__version__)
-        return 0
+    asked = answer_from(configuration, SystemHost(command.environ))
+    if asked is not None:
+        print(asked.text, end="")
+        return asked.status
     run_command = find_command(configuration)
     if run_command is not None:
         return run_command()

@@ -77,6 +77,11 @@ class Configuration:
         lines.append(";end of configuration")
         return "\n".join(lines) + "\n"
 
+    def replace(self, **changes: Any) -> Configuration:
+        """A copy with some parts exchanged."""
+        kept = {part: getattr(self, part) for part in self.__slots__}
+        return type(self)(**{**kept, **changes})
+
     def to_json(self) -> str:
         """Everything as one line of JSON text, for ``from_json``."""
         sections = {

@@ -15,6 +15,7 @@ from geuwsgi.config.dialect import Reader
 from geuwsgi.config.getopt import parse_command_line
 from geuwsgi.config.host import Host, SystemHost
 from geuwsgi.config.magic import MagicTable
+from geuwsgi.config.model import Note, Topic
 from geuwsgi.config.resolve import Resolution, resolve
 from geuwsgi.errors import ConfigError, ConfigErrors
 from geuwsgi.options import REGISTRY, Commands, Language, Registry, Settings
@@ -87,7 +88,7 @@ def read(
         language=language,
     )
     errors = [*command_line.errors, *reader.errors, *resolution.errors]
-    return Loading(configuration, errors, reader.exit_status)
+    return Loading(_with_prints(configuration), errors, reader.exit_status)
 
 
 def _directives(resolution: Resolution) -> tuple[Language, Commands]:
@@ -98,6 +99,18 @@ def _directives(resolution: Resolution) -> tuple[Language, Commands]:
         elif isinstance(section, Commands):
             commands = section
     return language, commands
+
+
+def _with_prints(configuration: Configuration) -> Configuration:
+    """Add the texts that ``print`` and ``show-config`` want printed at start."""
+    texts = list(configuration.language.print_)
+    if configuration.commands.show_config:
+        texts.append(configuration.show().rstrip("\n"))
+    if not texts:
+        return configuration
+    return configuration.replace(
+        notes=(*configuration.notes, *(Note(Topic.PRINT, text) for text in texts))
+    )
 
 
 def _with_backlog(settings: Settings, host: Host) -> Settings:

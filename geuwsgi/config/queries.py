@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from geuwsgi import __version__
+from geuwsgi.config.configuration import Configuration
 from geuwsgi.config.getopt import parse_command_line
+from geuwsgi.config.host import Host, SourceError
+from geuwsgi.config.sources import decode, read_source
 from geuwsgi.options import REGISTRY, Registry
 
 
@@ -30,6 +33,24 @@ def answer(argv: Sequence[str], registry: Registry = REGISTRY) -> Answer | None:
         if ask is not None:
             return ask(value or "", registry)
     return None
+
+
+def answer_from(configuration: Configuration, host: Host) -> Answer | None:
+    """What to print if the configuration as read asks for it: ``get``, ``extract``."""
+    commands = configuration.commands
+    if commands.extract is not None:
+        try:
+            return Answer(decode(read_source(commands.extract, host)))
+        except SourceError as exc:
+            return Answer(f"{exc}\n", 1)
+    if not commands.get:
+        return None
+    lines = []
+    for wanted in commands.get:
+        first = next((a for a in configuration.assignments if a.name == wanted), None)
+        if first is not None:
+            lines.append(f"{'true' if first.value is None else first.value}\n")
+    return Answer("".join(lines))
 
 
 def _help(value: str, registry: Registry) -> Answer:
