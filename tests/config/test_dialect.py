@@ -216,14 +216,10 @@ def test_a_missing_file_in_a_value_is_an_error() -> None:
 
 
 def test_a_value_that_contains_itself_is_an_error() -> None:
-    assert (
-        errors(read_ini("x = %(y)\ny = a%(x)"))
-        == [
-            "app.ini:2: x: %(x) leads to itself",
-            "app.ini:3: y: %(x) leads to itself",
-        ]
-        or "leads to itself" in errors(read_ini("x = %(y)\ny = a%(x)"))[0]
-    )
+    assert errors(read_ini("x = %(y)\ny = a%(x)")) == [
+        "app.ini:2: x: %(y) leads to itself",
+        "app.ini:3: y: %(x) leads to itself",
+    ]
 
 
 def test_directives_see_their_raw_text() -> None:
