@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.request import request_logger
+from geuwsgi.offload.upstream import Connector
+from geuwsgi.server.routing.build import build_routing
+from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits
 from geuwsgi.server.static.build import file_service, static_files
 from geuwsgi.shared import scoreboard
@@ -18,6 +21,7 @@ from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.serve import Server
 
 if TYPE_CHECKING:
+    from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
     from geuwsgi.server.site import Site
@@ -67,7 +71,7 @@ def limits_of(settings: Settings, listener: Listener) -> Limits:
 
 
 def build_server(
-    settings: Settings,
+    configuration: Configuration,
     *,
     listeners: Sequence[Listener],
     applications: Applications,
@@ -75,6 +79,7 @@ def build_server(
     worker_id: int,
 ) -> Server:
     """Build the server of one worker, in the process that will serve."""
+    settings = configuration.settings
     environ: dict[str, object] = {
         "wsgi.multiprocess": settings.workers.processes > 1,
     }
@@ -98,10 +103,35 @@ def build_server(
         del site.base_environ["wsgi.file_wrapper"]
     _set_request_log(site, settings, slot)
     files = file_service(settings.static, settings.offload)
+    kit = Kit(
+        files,
+        site.report,
+        worker_id=worker_id,
+        connector=Connector(server.hub),
+    )
+    rules = build_routing(
+        configuration.assignments, settings.headers, settings.routing, kit
+    )
     static = static_files(settings.static, files)
-    if static is not None:
-        site.stages += (static,)
+    site.stages = (*rules.stages, *(() if static is None else (static,)))
+    site.response_filters = rules.response_filters
+    site.error_answers = rules.error_answers
     return server
+
+
+def check_rules(configuration: Configuration) -> None:
+    """Raise ConfigError or ConfigErrors for rules that no worker could build.
+
+    For the template, before it forks workers that would all fail.
+    """
+    settings = configuration.settings
+    kit = Kit(
+        file_service(settings.static, settings.offload),
+        lambda line: None,
+        connector=Connector(None),
+    )
+    static_files(settings.static, kit.files)
+    build_routing(configuration.assignments, settings.headers, settings.routing, kit)
 
 
 def _set_request_log(site: Site, settings: Settings, slot: ScoreboardSlot) -> None:

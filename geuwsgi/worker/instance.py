@@ -18,7 +18,7 @@ from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
-from geuwsgi.worker.assemble import build_server, cores_of
+from geuwsgi.worker.assemble import build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.procname import Titles, set_title
@@ -97,6 +97,7 @@ class Instance:
                 failures.append(line)
             print(line, file=sys.stderr, flush=True)
 
+        check_rules(self.configuration)
         prepare_interpreter(self.settings.python, report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
@@ -131,7 +132,7 @@ class Instance:
         """The server of this worker; it does not accept yet."""
         context = self._context
         server = build_server(
-            self.settings,
+            self.configuration,
             listeners=context.listeners,
             applications=self.applications,
             slot=slot,
