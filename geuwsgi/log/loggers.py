@@ -188,8 +188,23 @@ def compile_pattern(expression: str, option: str) -> re.Pattern[bytes]:
         raise ConfigError(f"{option}: malformed regexp {expression!r}: {exc}") from exc
 
 
+@dataclass(slots=True)
+class _Logger:
+    """``patterns`` None: gets every line."""
+
+    sink: Sink
+    encode: Encode | None
+    patterns: list[re.Pattern[bytes]] | None
+
+    def wants(self, line: bytes) -> bool:
+        return self.patterns is None or any(p.search(line) for p in self.patterns)
+
+
 class Stream:
-    """One stream of lines (all, or the request lines) and its loggers."""
+    """One stream of lines (all, or the request lines) and its loggers.
+
+    ``sinks`` are pairs of a logger's id, which may be empty, and where it writes.
+    """
 
     def __init__(
         self,
@@ -204,18 +219,29 @@ class Stream:
         for route in routes:
             if route.logger_id not in known:
                 raise ConfigError(f"there is no logger with the id {route.logger_id!r}")
-        self.sinks = [sink for _, sink in sinks]
         self._keep = tuple(keep)
         self._drop = tuple(drop)
-        self._open: list[tuple[Sink, Encode | None]] = []
-        self._routed: list[tuple[list[re.Pattern[bytes]], Sink, Encode | None]] = []
-        for logger_id, sink in sinks:
-            encode = chain(encoders, logger_id)
-            patterns = [r.pattern for r in routes if r.logger_id == logger_id]
-            if logger_id:
-                self._routed.append((patterns, sink, encode))
-            else:
-                self._open.append((sink, encode))
+        self._loggers = [
+            _Logger(
+                sink,
+                chain(encoders, logger_id),
+                [r.pattern for r in routes if r.logger_id == logger_id]
+                if logger_id
+                else None,
+            )
+            for logger_id, sink in sinks
+        ]
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """Where the loggers write."""
+        return [logger.sink for logger in self._loggers]
+
+    def replace(self, old: Sink, new: Sink) -> None:
+        """Have ``new`` get what ``old`` got."""
+        for logger in self._loggers:
+            if logger.sink is old:
+                logger.sink = new
 
     def write(self, line: bytes) -> None:
         """Give one line, with its newline, to the loggers it is for."""
@@ -223,8 +249,12 @@ class Stream:
             return
         if self._drop and any(p.search(line) for p in self._drop):
             return
-        for sink, encode in self._open:
-            sink.write(line if encode is None else encode(line))
-        for patterns, sink, encode in self._routed:
-            if any(pattern.search(line) for pattern in patterns):
-                sink.write(line if encode is None else encode(line))
+        for logger in self._loggers:
+            if logger.wants(line):
+                logger.sink.write(logger.encode(line) if logger.encode else line)
+
+    def write_lines(self, lines: bytes) -> None:
+        """Give one or more whole lines to the loggers they are for."""
+        # Not splitlines(): a carriage return is part of its line.
+        for line in lines.split(b"\n")[:-1]:
+            self.write(line + b"\n")

@@ -199,3 +199,12 @@ class Buffer:
         """Write what was collected and close the outlet."""
         self.flush()
         self._outlet.close()
+
+
+def request_outlet(fd: int, buffer_bytes: int = 0) -> Outlet | Buffer:
+    """Return what a worker writes its request lines with (see Outlet).
+
+    ``flush`` is to be called once a second, ``close`` at the worker's end.
+    """
+    outlet = Outlet(fd)
+    return Buffer(outlet, buffer_bytes) if buffer_bytes > 0 else outlet

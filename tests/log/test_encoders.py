@@ -39,9 +39,7 @@ def test_every_encoder(text: str, result: bytes) -> None:
 
 
 def test_dates_are_in_the_format_that_is_asked_for() -> None:
-    assert (
-        encoded("format ${strftime:%Y}") == time.strftime("%Y").encode()[:0] + b"2026"
-    )
+    assert encoded("format ${strftime:%Y}") == b"2026"
 
 
 def test_compressed_lines_are_members_of_their_own() -> None:
