@@ -119,13 +119,20 @@ class Master:
                 if self._exit_status is not None:
                     return self._exit_status
                 for key, mask in self._selector.select(self._patience()):
-                    key.data(mask)
+                    self._guard(key.data, mask)
                 self._put(ev.Tick())
         finally:
             self._clean_up()
             self._selector.unregister(signals)
             signals.close()
             self._selector.close()
+
+    def _guard(self, step: Callable[[Any], None], argument: Any) -> None:
+        """Take one step; a bug in it must not end the site."""
+        try:
+            step(argument)
+        except Exception:
+            log(traceback.format_exc().rstrip())
 
     # -- events ------------------------------------------------------------------------
 
@@ -137,7 +144,7 @@ class Master:
         while self._queue and self._exit_status is None:
             event = self._queue.popleft()
             for action in self._policy.handle(event, time.monotonic()):
-                self._do(action)
+                self._guard(self._do, action)
 
     def _do(self, action: Action) -> None:
         try:
@@ -211,7 +218,7 @@ class Master:
     def _kill_template(self, action: ev.KillTemplate) -> None:
         template = self._templates.get(action.generation)
         if template is not None:
-            os.kill(template.pid, signal.SIGKILL)
+            _signal(template.pid, signal.SIGKILL)
 
     def _read_template(self, template: TemplateProcess) -> None:
         if template.is_deaf:
@@ -228,7 +235,7 @@ class Master:
         if ended:
             template.is_deaf = True
             self._selector.unregister(template.channel)
-            os.kill(template.pid, signal.SIGKILL)
+            _signal(template.pid, signal.SIGKILL)
 
     def _forget_template(self, template: TemplateProcess) -> None:
         if self._templates.get(template.generation) is template:
@@ -359,9 +366,7 @@ class Master:
         if member is None:
             return
         if member.pid:
-            try:
-                os.kill(member.pid, signal.SIGKILL)
-            except ProcessLookupError:
+            if not _signal(member.pid, signal.SIGKILL):
                 # Reaped by somebody else: possible only where the master is not the
                 # parent of its members.
                 self._forget_member(member, None)
@@ -434,6 +439,15 @@ def _receive(channel: Channel) -> tuple[list[Message], bool]:
     except ChannelError as exc:
         log(f"control channel: {exc}")
         return [], True
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
+    """Signal a process; whether it was there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _end(pid: int) -> None:
