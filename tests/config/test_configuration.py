@@ -66,13 +66,9 @@ def test_commands_are_kept_apart_from_settings() -> None:
 def test_load_raises_everything_that_is_wrong_at_once() -> None:
     with pytest.raises(ConfigErrors) as caught:
         load(["--nix", "--processes", "x"], {}, host=World())
-    assert (
-        str(caught.value)
-        == (
-            "command line: unknown option '--nix'; did you mean '--ini'?\n"
-            "command line: processes: 'x' is not a number"
-        )
-        or len(caught.value.errors) == 2
+    assert str(caught.value) == (
+        "command line: unknown option '--nix'\n"
+        "command line: processes: 'x' is not a number"
     )
 
 
@@ -82,7 +78,7 @@ def test_load_raises_the_exit_that_is_asked_for() -> None:
     assert caught.value.status == 3
 
 
-def test_load_reads_the_machine_itself(tmp_path: object) -> None:
+def test_load_reads_the_machine_itself() -> None:
     configuration = load([], {"UWSGI_MODE": "real"})
     assert configuration.settings.process.mode == "real"
     assert 0 < configuration.settings.sockets.listen <= 4096

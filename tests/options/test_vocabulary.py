@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geuwsgi.options import REGISTRY, Option, Process, Settings, Standing, Workers
+from geuwsgi.options import REGISTRY, Process, Settings, Standing, Workers
 from geuwsgi.options.foreign import FOREIGN
 from geuwsgi.options.inert import INERT
 from geuwsgi.options.kinds import Takes
@@ -28,21 +28,21 @@ def test_no_letter_is_declared_twice() -> None:
     assert sorted(letters) == sorted(set(letters))
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_help_is_an_imperative_phrase(option: Option) -> None:
-    first = option.help.split()[0]
-    assert first.islower() or first in ("TLS",)
-    assert not option.help.endswith(".")
-    assert len(option.help) <= 110
-    assert first not in ("the", "a", "an", "number", "same", "alias")
+def test_help_is_an_imperative_phrase() -> None:
+    for option in OPTIONS:
+        first = option.help.split()[0]
+        assert first.islower(), option.name
+        assert first not in ("the", "a", "an", "number", "same", "alias"), option.name
+        assert not option.help.endswith("."), option.name
+        assert len(option.help) <= 110, option.name
 
 
-@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
-def test_what_an_option_implies_exists(option: Option) -> None:
-    for name in option.implies:
-        implied = REGISTRY.option(name)
-        assert implied is not None
-        assert implied.takes is Takes.NOTHING
+def test_what_an_option_implies_is_a_flag() -> None:
+    for option in OPTIONS:
+        for name in option.implies:
+            implied = REGISTRY.option(name)
+            assert implied is not None
+            assert implied.takes is Takes.NOTHING
 
 
 def test_pending_options_are_declared_under_their_canonical_name() -> None:
@@ -143,7 +143,7 @@ def test_settings_without_sections_have_all_defaults() -> None:
 def test_settings_cannot_be_changed_but_copied() -> None:
     settings = Settings(workers=Workers(gevent=5))
     with pytest.raises(AttributeError, match="settings are frozen"):
-        settings.workers = Workers()  # type: ignore[misc]
+        settings.workers = Workers()
     other = settings.replace(process=Process(master=True))
     assert (other.workers.gevent, other.process.master) == (5, True)
     assert not settings.process.master
