@@ -88,6 +88,10 @@ class Outlet:
             return self.flush()
         return True
 
+    def tick(self) -> None:
+        """Flush; for those who call without asking."""
+        self.flush()
+
     def close(self) -> None:
         """Write what can be written and close what was opened; not ``fd``."""
         self.flush()
@@ -168,7 +172,7 @@ def _close(fd: int) -> None:
 class Buffer:
     """Collects lines for an outlet (geuwsgi: log-buffer).
 
-    ``flush`` is to be called once a second.
+    ``tick`` is to be called once a second.
     """
 
     __slots__ = ("_length", "_lines", "_outlet", "size")
@@ -195,6 +199,10 @@ class Buffer:
             self._outlet.write(octets)
         return self._outlet.flush()
 
+    def tick(self) -> None:
+        """Flush; for those who call without asking."""
+        self.flush()
+
     def close(self) -> None:
         """Write what was collected and close the outlet."""
         self.flush()
@@ -204,7 +212,7 @@ class Buffer:
 def request_outlet(fd: int, buffer_bytes: int = 0) -> Outlet | Buffer:
     """Return what a worker writes its request lines with (see Outlet).
 
-    ``flush`` is to be called once a second, ``close`` at the worker's end.
+    ``tick`` is to be called once a second, ``close`` at the worker's end.
     """
     outlet = Outlet(fd)
     return Buffer(outlet, buffer_bytes) if buffer_bytes > 0 else outlet

@@ -5,11 +5,13 @@ What acts is told values, not settings; here they are taken out of the sections.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geuwsgi.log.lineformat import Surroundings
+from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.server.routing.build import build_routing
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
-    from geuwsgi.server.site import Site
     from geuwsgi.shared.scoreboard import ScoreboardSlot
     from geuwsgi.wsgi.applications import Applications
 
@@ -101,7 +102,7 @@ def build_server(
     ]
     if settings.wsgi.wsgi_disable_file_wrapper:
         del site.base_environ["wsgi.file_wrapper"]
-    _set_request_log(site, settings, slot)
+    _set_request_log(server, settings, slot)
     files = file_service(settings.static, settings.offload)
     kit = Kit(
         files,
@@ -134,21 +135,30 @@ def check_rules(configuration: Configuration) -> None:
     build_routing(configuration.assignments, settings.headers, settings.routing, kit)
 
 
-def _set_request_log(site: Site, settings: Settings, slot: ScoreboardSlot) -> None:
+def _set_request_log(server: Server, settings: Settings, slot: ScoreboardSlot) -> None:
+    site = server.site
     logging = settings.logging
-    rows = slot.scoreboard.rows
+    board = slot.scoreboard
+    rows = [board.row(index) for index in range(board.slots)]
     around = Surroundings(
         pid=os.getpid(),
         worker_id=site.worker_id,
         memory=read_memory,
         total_requests=lambda: sum(
-            row[scoreboard.REQUESTS] + row[scoreboard.KEPT_REQUESTS] for row in rows()
+            [
+                row[scoreboard.REQUESTS] + row[scoreboard.KEPT_REQUESTS]
+                for row in rows
+                if row[scoreboard.PID]
+            ]
         ),
     )
+    outlet = request_outlet(2, logging.log_buffer)
+    server.on_second.append(outlet.tick)
+    atexit.register(outlet.close)
     logger = request_logger(
         logging,
         around,
-        _write_line,
+        outlet.write,
         memory_report=settings.limits.memory_report,
         vhost=settings.python.vhost,
     )
@@ -165,7 +175,3 @@ def _set_request_log(site: Site, settings: Settings, slot: ScoreboardSlot) -> No
         )
     ):
         site.log_request = logger
-
-
-def _write_line(line: bytes) -> None:
-    os.write(2, line)
