@@ -112,6 +112,7 @@ def install(module: ModuleType, context: ApiContext) -> None:
         instance.accepting,
         instance.setprocname,
         instance.draining,
+        instance.wait_for_drain,
         micros,
         log,
         log_this_request,
@@ -156,6 +157,15 @@ class _Instance:
         """Whether this worker finishes what it has and ends (geuwsgi)."""
         site = self._context.site
         return site is not None and site.draining
+
+    def wait_for_drain(self, timeout: float | None = None) -> bool:
+        """Wait until this worker drains, at most ``timeout`` seconds (geuwsgi).
+
+        For greenlets that would hold the worker up: they should end then. Returns
+        whether it drains.
+        """
+        site = self._context.site
+        return site is not None and bool(site.drain_begins.wait(timeout))
 
     def workers(self) -> tuple[dict[str, Any], ...]:
         """Return a fresh dictionary about each worker, by number."""

@@ -49,8 +49,6 @@ class ApiContext:
     applications: Applications | None = None
     reload_instance: Callable[[], bool] = _nothing
     stop_instance: Callable[[], bool] = _nothing
-    #: Is the process about to end? And an event-like object to wait for that.
-    draining: Any = None
     set_accepting: Callable[[bool], None] = lambda accepting: None
     set_title: Callable[[str], None] = lambda title: None
     #: What the processes share: caches, locks, queue, areas, metrics, signals.

@@ -271,10 +271,13 @@ class Exchange:
                 self._report_excess(-self._left)
                 self._left = 0
         elif self.chunks_allowed:
+            # A stream may well last: harakiri is for requests without an answer.
+            self.deadline = 0.0
             self._framing = _BY_CHUNKS
             framing = "Transfer-Encoding: chunked\r\n"
             first = b"%x\r\n%b\r\n" % (len(first), first)
         else:
+            self.deadline = 0.0
             self._framing = _BY_CLOSE
             self.keep_alive = False
         if head.wants_close or self.site.draining:

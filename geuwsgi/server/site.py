@@ -95,6 +95,8 @@ class Site:
     trust_forwarded_proto: bool = True
     quiet_disconnects: bool = True
     draining: bool = False
+    #: Set when draining begins; an event of gevent's, for greenlets to wait on.
+    drain_begins: Any = None
     connections: set[Connection] = field(default_factory=set)
     parser: HeadParser = field(default_factory=HeadParser)
     renderer: HeadRenderer = field(default_factory=HeadRenderer)

@@ -16,6 +16,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import gevent.event
 from gevent import get_hub
 from greenlet import getcurrent, greenlet
 
@@ -113,6 +114,7 @@ class Server:
             find_application=find_application,
             harakiri=harakiri,
             worker_id=worker_id,
+            drain_begins=gevent.event.Event(),
             parser=HeadParser(max_fields=max_fields),
         )
         if environ:
@@ -313,6 +315,7 @@ class Server:
         self.stop_accepting()
         site = self.site
         site.draining = True
+        site.drain_begins.set()
         end = self.clock.now + deadline_s
         idle_since = self.clock.now
         grace = min(1.0, deadline_s)

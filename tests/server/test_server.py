@@ -670,6 +670,37 @@ def test_draining_answers_what_is_open_and_closes() -> None:
         idle.close()
 
 
+def test_a_stream_is_not_ended_by_the_deadline_of_its_request() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        exchange = current_exchange()
+        assert exchange is not None
+        exchange.set_deadline(0.1)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"first"
+        gevent.sleep(0.6)
+        yield b"last"
+
+    with serving(app) as instance:
+        assert instance.ask(get("/", version="1.0")).endswith(b"firstlast")
+
+
+def test_an_application_can_wait_for_draining() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        exchange = current_exchange()
+        assert exchange is not None
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        yield b"serving "
+        assert exchange.site.drain_begins.wait(5)
+        yield b"draining"
+
+    with serving(app) as instance, instance.connect() as client:
+        client.sendall(get("/", version="1.0"))
+        gevent.sleep(0.01)
+        draining = gevent.spawn(instance.server.drain, reason="stop", deadline_s=10.0)
+        assert read_all(client).endswith(b"serving draining")
+        assert draining.get(timeout=5) is True
+
+
 def test_draining_ends_requests_at_its_deadline() -> None:
     never = gevent.event.Event()
 
