@@ -44,7 +44,6 @@ class Member:
     expires_at: float = math.inf  # max-worker-lifetime
     kill_at: float = math.inf
     drained_at: float = 0.0
-    lost: bool = False
 
     @property
     def place(self) -> Place:
@@ -84,6 +83,7 @@ class Generation:
     wanted: dict[Role, int] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     respawn_at: dict[Place, float] = field(default_factory=dict)
+    early_deaths: dict[Place, int] = field(default_factory=dict)
     spawns: dict[Place, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
