@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: list[str]) -> int:
-    if not arguments and "UWSGI_INI" not in os.environ:
+    if not arguments and not any(name.startswith("UWSGI_") for name in os.environ):
         _complain("nothing to do: name a configuration or options (see --help)")
         return 1
     asked = answer(arguments)
