@@ -182,6 +182,7 @@ class Connection:
         """Turn what ended the request into an answer and a line in the log."""
         site = self.site
         exchange.keep_alive = False
+        exchange.failed = True
         if isinstance(exc, Disconnected):
             if not site.quiet_disconnects:
                 site.report(

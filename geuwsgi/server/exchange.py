@@ -59,6 +59,10 @@ class Exchange:
     complete: bool = False
     #: The connection was handed over; the server writes nothing any more.
     upgraded: bool = False
+    #: What may make a websocket of this request; None if it does not ask for one.
+    upgrade: Any = None
+    #: The application raised, or was ended.
+    failed: bool = False
     #: A response filter is running and may answer in place of the application.
     replaceable: bool = False
     #: Names of response header fields to leave out, in lower case.
@@ -212,7 +216,9 @@ class Exchange:
     def cut(self) -> None:
         """Make the client see that the answer is not whole."""
         self.keep_alive = False
-        self.connection.stream.reset_on_close()
+        # Who took the connection over has its own way to say so.
+        if not self.upgraded:
+            self.connection.stream.reset_on_close()
 
     # Bytes
 

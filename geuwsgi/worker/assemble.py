@@ -18,6 +18,7 @@ from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits
 from geuwsgi.server.static.build import file_service, static_files
+from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.serve import Server
@@ -117,6 +118,10 @@ def build_server(
     site.stages = (*rules.stages, *(() if static is None else (static,)))
     site.response_filters = rules.response_filters
     site.error_answers = rules.error_answers
+    websockets = build_websockets(settings.websockets)
+    site.upgrade_offers += (websockets.offer,)
+    server.on_second.append(websockets.tick)
+    server.on_drain.append(websockets.drain)
     return server
 
 

@@ -121,6 +121,9 @@ class Server:
             self.site.base_environ.update(environ)
         #: Told once a second, in the hub: for pings, buffers and the like.
         self.on_second: list[Callable[[], None]] = []
+        #: Told the reason when draining begins, for connections that do not end by
+        #: themselves. They must not wait.
+        self.on_drain: list[Callable[[str], None]] = []
         #: The scoreboard rows of the other workers, free ones included.
         self.siblings: list[memoryview[int]] = []
         self._spare: list[ConnectionGreenlet] = []
@@ -316,6 +319,8 @@ class Server:
         site = self.site
         site.draining = True
         site.drain_begins.set()
+        for callback in self.on_drain:
+            callback(reason)
         end = self.clock.now + deadline_s
         idle_since = self.clock.now
         grace = min(1.0, deadline_s)

@@ -1,0 +1,1 @@
+"""Websockets on a worker's connections: engine, handshake, registry."""

@@ -1,0 +1,245 @@
+"""A request that asks to become a websocket, and what becomes of it.
+
+``Upgrade`` is made for each such request before the application runs. The application
+decides: it accepts by whichever interface it uses, takes the bare socket, or answers
+the request like any other. Whatever it was, ``end`` closes the connection properly
+when the application has returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import gevent.socket
+
+from geuwsgi.errors import Disconnected, LocalProtocolError, RemoteProtocolError
+from geuwsgi.net.stream import Stream
+from geuwsgi.protocol.websocket import (
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    NORMAL_CLOSURE,
+    MessageDecoder,
+)
+from geuwsgi.protocol.websocket_deflate import DeflateAgreement, negotiate
+from geuwsgi.protocol.websocket_handshake import (
+    HandshakeRefused,
+    accept_value,
+    check_request,
+    offered_subprotocols,
+    response_head,
+    select_subprotocol,
+)
+from geuwsgi.server.websocket.engine import WebSocket
+from geuwsgi.wsgi.response import RenderedHead, reason_phrase
+
+if TYPE_CHECKING:
+    from geuwsgi.server.exchange import Exchange
+    from geuwsgi.server.websocket.registry import WebSockets
+
+_DISCARD_BYTES = 1 << 18
+_LINGER_S = 2.0
+_ENVIRON_KEYS = ("wsgi.websocket", "werkzeug.socket", "gunicorn.socket")
+
+
+class Upgrade:
+    """What may become of ``exchange``, which asks for a websocket.
+
+    ``websocket`` is the engine once the application has accepted. The object lives
+    as long as the exchange; ``end`` cuts it loose, so that no cycle is left.
+    """
+
+    __slots__ = ("_exchange", "_refused", "_socket", "_sockets", "environ", "websocket")
+
+    def __init__(self, exchange: Exchange, sockets: WebSockets) -> None:
+        self._exchange: Exchange | None = exchange
+        self._sockets = sockets
+        self._socket: Any = None
+        self._refused = 0
+        self.environ = exchange.environ
+        self.websocket: WebSocket | None = None
+
+    @property
+    def draining(self) -> bool:
+        """Whether the worker is about to close its websockets."""
+        return self._sockets.draining
+
+    def accept(
+        self,
+        *,
+        key: str | None = None,
+        subprotocol: str | None = None,
+        supported: Sequence[str] | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> WebSocket:
+        """Complete the handshake and return the open websocket.
+
+        ``subprotocol`` is sent as it is; ``supported`` chooses from the client's
+        offer; without both, the only one that was offered is taken, if it was one.
+        ``key`` is for applications that read the header themselves.
+
+        Raises HandshakeRefused, after answering, if the request is not a valid
+        handshake; LocalProtocolError if it was answered already; Disconnected.
+        """
+        exchange = self._running_exchange()
+        try:
+            if exchange.input is not None:
+                raise HandshakeRefused("websocket handshake with a body")
+            given = check_request(self.environ)
+            chosen = self._choose_subprotocol(subprotocol, supported)
+            agreement = self._negotiate()
+        except RemoteProtocolError as error:
+            self._refuse(exchange, error)
+            raise
+        head = response_head(
+            accept_value(key or given),
+            subprotocol=chosen,
+            extensions=agreement.response if agreement is not None else None,
+            headers=headers,
+        )
+        stream = exchange.hijack()
+        settings = self._sockets.settings
+        inflater = agreement.inflater() if agreement is not None else None
+        websocket = WebSocket(
+            stream,
+            MessageDecoder(settings.max_size, inflater),
+            settings,
+            exchange.site.clock,
+            deflater=agreement.deflater() if agreement is not None else None,
+            subprotocol=chosen,
+            received=exchange.received,
+            peekable=type(stream) is Stream,
+        )
+        exchange.received = b""
+        stream.deadline = exchange.site.clock.now + settings.write_timeout
+        stream.send_all(head)
+        stream.deadline = 0.0
+        exchange.header_bytes = len(head)
+        self.websocket = websocket
+        self._sockets.add(websocket)
+        return websocket
+
+    def hijack(self) -> Any:
+        """Return the connection as a gevent socket; the server lets go of it.
+
+        For libraries that bring their own websocket protocol. The socket is a
+        duplicate: closing it does not pull the descriptor from under the server.
+        Raises LocalProtocolError if the request was answered already.
+        """
+        if self._socket is None:
+            exchange = self._running_exchange()
+            stream = exchange.hijack()
+            plain = stream.socket
+            self._socket = gevent.socket.socket(
+                plain.family, plain.type, plain.proto, os.dup(stream.fileno())
+            )
+        return self._socket
+
+    def _running_exchange(self) -> Exchange:
+        exchange = self._exchange
+        if exchange is None:
+            raise LocalProtocolError("the request of this websocket has ended")
+        if exchange.upgraded:
+            raise LocalProtocolError("the connection was handed over already")
+        return exchange
+
+    def _choose_subprotocol(
+        self, subprotocol: str | None, supported: Sequence[str] | None
+    ) -> str | None:
+        if subprotocol is not None:
+            return subprotocol or None
+        offered = offered_subprotocols(
+            str(self.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", ""))
+        )
+        if supported is not None:
+            return select_subprotocol(offered, supported)
+        # uWSGI repeats the header. That is right for one name, and browsers fail the
+        # connection if a list comes back, or if nothing does.
+        return offered[0] if len(offered) == 1 else None
+
+    def _negotiate(self) -> DeflateAgreement | None:
+        deflate = self._sockets.settings.deflate
+        header = self.environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
+        if deflate is None or header is None:
+            return None
+        return negotiate(str(header), deflate)
+
+    def _refuse(self, exchange: Exchange, error: RemoteProtocolError) -> None:
+        """Answer in place of the application, whatever it may still say."""
+        stream = exchange.hijack()
+        self._refused = error.status
+        body = f"{error}\n".encode("ascii", "backslashreplace")
+        lines = [
+            f"HTTP/1.1 {error.status} {reason_phrase(error.status)}",
+            "Content-Type: text/plain; charset=utf-8",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+        ]
+        for name, value in getattr(error, "headers", ()):
+            if name != "Connection":
+                lines.append(f"{name}: {value}")
+        head = "\r\n".join(lines) + "\r\n\r\n"
+        with contextlib.suppress(Disconnected):
+            stream.send_all(head.encode("ascii") + body)
+
+    def end(self) -> None:
+        """End what was made of the request. Parks the connection's greenlet."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        self._exchange = None
+        for key in _ENVIRON_KEYS:
+            self.environ.pop(key, None)
+        websocket = self.websocket
+        if websocket is not None:
+            self._note(exchange, 101)
+            exchange.body_bytes = websocket.bytes_sent
+            self._finish(websocket, exchange)
+        elif self._socket is not None:
+            self._note(exchange, 101)
+            self._end_hijacked(exchange)
+        elif self._refused:
+            self._note(exchange, self._refused)
+            stream = exchange.stream
+            stream.deadline = exchange.site.clock.now + _LINGER_S
+            stream.half_close_and_drain(_DISCARD_BYTES)
+
+    def _finish(self, websocket: WebSocket, exchange: Exchange) -> None:
+        code = NORMAL_CLOSURE
+        if exchange.abort_requested or exchange.failed:
+            code = INTERNAL_ERROR
+        elif self._sockets.draining:
+            code = GOING_AWAY
+        try:
+            websocket.finish(code)
+        finally:
+            self._sockets.discard(websocket)
+
+    def _end_hijacked(self, exchange: Exchange) -> None:
+        """Let the peer read the library's last frame, then close for everybody."""
+        stream = exchange.stream
+        taken = self._socket
+        self._socket = None
+        stream.shutdown_write()
+        stream.deadline = exchange.site.clock.now + _LINGER_S
+        limit = _DISCARD_BYTES
+        with contextlib.suppress(Disconnected):
+            while limit > 0 and (received := stream.recv(65536)):
+                limit -= len(received)
+        # A greenlet of the library's may still read the duplicate: wake it.
+        with contextlib.suppress(OSError):
+            stream.socket.shutdown(socket.SHUT_RDWR)
+        stream.close()
+        taken.close()
+
+    @staticmethod
+    def _note(exchange: Exchange, status: int) -> None:
+        """Have the log say what the client was told."""
+        head = RenderedHead()
+        head.code = status
+        head.reason = reason_phrase(status)
+        exchange.head = head
+        exchange.status = f"{status} {head.reason}"
