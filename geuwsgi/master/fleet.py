@@ -60,8 +60,11 @@ class Fleet:
     def has_members(self) -> bool:
         return any(generation.members for generation in self.generations())
 
-    def next_deadline(self, *, is_stopping: bool) -> float:
-        """When time alone changes something; infinity if it never does."""
+    def next_deadline(self, now: float, *, is_stopping: bool) -> float:
+        """When after ``now`` time alone changes something; infinity if it never does.
+
+        What was due before and is still there waits for something else than time.
+        """
         times = [math.inf]
         for generation in self.generations():
             for member in generation.members.values():
@@ -74,7 +77,7 @@ class Fleet:
             times.extend(generation.respawn_at.values())
             if generation.template is Template.ABSENT:
                 times.append(generation.template_retry_at or math.inf)
-        return min(times)
+        return min(time for time in times if time > now)
 
     # -- actions -----------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class Policy:
         self._requested: tuple[int, Request] | None = None  # being configured
         self._exit_status = 0
         self._exited = False
+        self._now = -math.inf
         self._handlers: dict[type, Callable[[Event, float], None]] = {
             ev.Begin: self._begin,
             ev.Asked: self._asked,
@@ -68,6 +69,7 @@ class Policy:
         """Take one event, return what to do, in order."""
         if self._exited:
             return []
+        self._now = now
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event, now)
@@ -77,7 +79,7 @@ class Policy:
 
     def next_deadline(self) -> float:
         """When ``Tick`` must come at the latest; infinity if nothing is pending."""
-        return self.fleet.next_deadline(is_stopping=self.is_stopping)
+        return self.fleet.next_deadline(self._now, is_stopping=self.is_stopping)
 
     # -- requests ------------------------------------------------------------------
 
