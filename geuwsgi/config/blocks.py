@@ -140,7 +140,8 @@ def _for(argument: str, around: Surroundings) -> Iterable[str]:
 
 
 def _for_glob(argument: str, around: Surroundings) -> Iterable[str]:
-    return around.host.glob(argument)
+    # As in a shell, a pattern that matches nothing stands for itself.
+    return around.host.glob(argument) or [argument]
 
 
 def _for_times(argument: str, around: Surroundings) -> Iterable[str]:

@@ -25,6 +25,12 @@ def djb33x(data: bytes) -> int:
     return value
 
 
+def path_hash(path: str) -> str:
+    """The hash of a path in hexadecimal, its lowest byte first, as uWSGI shows it."""
+    number = djb33x(path.encode("utf-8", "surrogateescape"))
+    return number.to_bytes(4, "little").hex().upper()
+
+
 class MagicTable(Mapping[str, str]):
     """The variables as they stand while files are read.
 
@@ -83,7 +89,7 @@ class MagicTable(Mapping[str, str]):
             "n": stem if dot else base,
             "x": section,
             "i": (lambda: str(host.inode(path))) if path else "",
-            "j": f"{djb33x(path.encode(errors='surrogateescape')):X}" if path else "",
+            "j": path_hash(path) if path else "",
         }
         for index in range(10):
             found = components[index] if index < len(components) else ""
