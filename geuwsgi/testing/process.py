@@ -28,6 +28,7 @@ GEUWSGI = (sys.executable, "-m", "geuwsgi")
 _POLL_S = 0.01
 _MARK = "GEUWSGI_TESTING_RUN"
 _LOG = "server.log"
+_LINES_TOLD = 60
 
 
 class ServerFailed(AssertionError):
@@ -220,9 +221,10 @@ class ServerProcess:
             time.sleep(_POLL_S)
 
     def _told(self, what: str) -> str:
+        last_lines = "\n".join(self.log.splitlines()[-_LINES_TOLD:])
         return (
             f"the server {what}\n--- command: {self._command_line}\n"
-            f"--- processes: {self.processes()}\n--- log:\n{self.log}"
+            f"--- processes: {self.processes()}\n--- log:\n{last_lines}"
         )
 
 
