@@ -205,7 +205,6 @@ def fields_of(response: Response) -> list[tuple[str, str]]:
         "/no-body",
         "/not-modified",
         "/write",
-        "/twice",
         "/own-file",
         "/big?size=200000",
         "/nowhere",
