@@ -11,21 +11,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from geuwsgi.cache.backend import CacheBackend
 from geuwsgi.cache.cache import Cache, Log, attach, fresh_geometry, log_to_stderr
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.store import close_store, copy_items, open_store
 from geuwsgi.shared.mutex import Wait
 from geuwsgi.shared.region import Region
 
+_MOST_REMOTE_CACHES = 64
+
 
 class Caches:
     """The caches by name; the first one is meant when no name is given."""
 
-    def __init__(self, caches: Iterable[Cache], log: Log = log_to_stderr) -> None:
+    def __init__(
+        self,
+        caches: Iterable[Cache],
+        specs: Sequence[CacheSpec] | None = None,
+        log: Log = log_to_stderr,
+    ) -> None:
+        """Hold local ``caches``; ``specs`` are those of all, in order of their lines."""
         self._caches = tuple(caches)
-        self._by_name = {cache.spec.name: cache for cache in self._caches}
+        self._local = {cache.spec.name: cache for cache in self._caches}
+        self._specs = tuple(
+            [cache.spec for cache in self._caches] if specs is None else specs
+        )
+        self._first = self._specs[0].name if self._specs else ""
+        self._elsewhere: dict[str, CacheBackend] = {}
         self._log = log
-        self.default = self._caches[0] if self._caches else None
 
     @classmethod
     def create(
@@ -37,14 +50,15 @@ class Caches:
     ) -> Caches:
         """Make the memory for ``specs``, or take it over from ``previous``.
 
-        Called by the master. Specs with a backend are none of ours. Raises
-        ``StartupError`` if a store file cannot be made.
+        Called by the master. Raises ``StartupError`` if a store file cannot be made.
         """
         caches = []
         for spec in specs:
+            for key in spec.unknown:
+                log(f"cache {spec.name!r}: unknown key {key!r}")
             if spec.backend:
                 continue
-            old = previous.named(spec.name) if previous is not None else None
+            old = previous.local(spec.name) if previous is not None else None
             if old is not None and old.spec == spec:
                 caches.append(old)
                 continue
@@ -52,11 +66,33 @@ class Caches:
             if old is not None:
                 copy_items(old.table, cache.table)
             caches.append(cache)
-        return cls(caches, log)
+        return cls(caches, specs, log)
 
-    def named(self, name: str = "") -> Cache | None:
-        """Return the cache of that name, or the default one for ``""``."""
-        return self._by_name.get(name) if name else self.default
+    def local(self, name: str = "") -> Cache | None:
+        """Return a cache of this instance, the first one for ``""``, or None."""
+        return self._local.get(name or self._first)
+
+    def named(self, name: str = "") -> CacheBackend | None:
+        """Return the cache of that name, or the first one for ``""``; None: no such.
+
+        ``name@address`` is a cache of another server.
+        """
+        name = name or self._first
+        return self._local.get(name) or self._find_elsewhere(name)
+
+    def _find_elsewhere(self, name: str) -> CacheBackend | None:
+        found = self._elsewhere.get(name)
+        if found is None:
+            there, at, address = name.rpartition("@")
+            if not at:
+                return None
+            # Only processes with a hub come here.
+            from geuwsgi.cache.remote import RemoteCache
+
+            found = RemoteCache(address, there, log=self._log)
+            if len(self._elsewhere) < _MOST_REMOTE_CACHES:
+                self._elsewhere[name] = found
+        return found
 
     def __iter__(self) -> Iterator[Cache]:
         return iter(self._caches)
@@ -73,8 +109,13 @@ class Caches:
     def to_wire(self) -> list[dict[str, Any]]:
         """Return JSON-able data for ``from_wire``."""
         return [
-            {"spec": cache.spec.to_wire(), "region": cache.region.to_wire()}
-            for cache in self._caches
+            {
+                "spec": spec.to_wire(),
+                "region": self._local[spec.name].region.to_wire()
+                if spec.name in self._local
+                else None,
+            }
+            for spec in self._specs
         ]
 
     @classmethod
@@ -82,17 +123,13 @@ class Caches:
         cls, wire: Iterable[Mapping[str, Any]], *, log: Log = log_to_stderr
     ) -> Caches:
         """Map the caches in a process that inherited their descriptors."""
-        return cls(
-            (
-                attach(
-                    CacheSpec.from_wire(entry["spec"]),
-                    Region.from_wire(entry["region"]),
-                    log,
-                )
-                for entry in wire
-            ),
-            log,
-        )
+        specs, caches = [], []
+        for entry in wire:
+            spec = CacheSpec.from_wire(entry["spec"])
+            specs.append(spec)
+            if entry["region"] is not None:
+                caches.append(attach(spec, Region.from_wire(entry["region"]), log))
+        return cls(caches, specs, log)
 
     def enter_process(self, *, stripe: int, wait: Wait) -> None:
         """Tell the tables that they are used by a process that was just forked.

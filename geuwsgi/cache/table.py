@@ -88,7 +88,7 @@ class Table(Slots):
     seen, whether or not it was swept already.
     """
 
-    __slots__ = ("_attempts", "_hits", "_largest_value", "_misses", "_prime", "_salt")
+    __slots__ = ("_attempts", "_hits", "_misses", "_prime", "_salt", "largest_value")
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Table(Slots):
             last_modified=last_modified,
             clock=clock,
         )
-        self._largest_value = geometry.blocksize * (
+        self.largest_value = geometry.blocksize * (
             geometry.blocks if geometry.bitmap else 1
         )
         self._prime = geometry.hash_prime
@@ -244,7 +244,7 @@ class Table(Slots):
         """
         if not 0 < len(key) <= self._keysize:
             return Outcome.BAD_KEY
-        if self._largest_value < 8:
+        if self.largest_value < 8:
             return Outcome.BAD_VALUE
         return self.locked(self._change, key, arithmetic, amount, initial, expires)
 
@@ -351,7 +351,7 @@ class Table(Slots):
     def _store(
         self, key: bytes, value: bytes, expires: float, replace: bool
     ) -> Outcome:
-        if not 0 < len(value) <= self._largest_value:
+        if not 0 < len(value) <= self.largest_value:
             return Outcome.BAD_VALUE
         if not 0 < len(key) <= self._keysize:
             return Outcome.BAD_KEY

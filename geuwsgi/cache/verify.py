@@ -72,7 +72,7 @@ class _Check:
             return f"the key of item {item} has {key_length} bytes"
         if wanted != table._hash(table.key_of(item)) or wanted & table._mask != bucket:
             return f"item {item} stands in the wrong chain"
-        if not 0 < length <= table._largest_value:
+        if not 0 < length <= table.largest_value:
             return f"the value of item {item} has {length} bytes"
         if table._expiries[item] != table.expiry_of(item):
             return f"item {item} ends at two times"

@@ -35,7 +35,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 MUTEX_SIZE = 64
 _PROCESS_SHARED = 1
@@ -43,6 +43,7 @@ _ROBUST = 1
 _SPINS = 64
 _OWNER_MASK = 0x3FFFFFFF
 
+T = TypeVar("T")
 Wait = Callable[[int], None]
 
 
@@ -124,6 +125,23 @@ class Mutex:
         """Unlock when the locked section was left by ``exc``, if it is ours."""
         if not isinstance(exc, (MutexReentered, MutexTimeout)):
             self.unlock(self.ref)
+
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function with the lock held and return what it returns.
+
+        Not a context manager: a signal handler may raise when ``__exit__`` begins,
+        and the lock would stay taken. Between the calls here it cannot.
+        """
+        try:
+            result = self.trylock(self.ref)
+            if result:
+                self.acquire_contended(result)
+            value = function(*arguments)
+        except BaseException as exc:
+            self.release_after(exc)
+            raise
+        self.unlock(self.ref)
+        return value
 
 
 class RobustMutex(Mutex):

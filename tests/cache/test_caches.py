@@ -38,9 +38,9 @@ def caches(log: Log) -> Iterator[Caches]:
 def test_the_first_cache_is_the_default_one(caches: Caches) -> None:
     first, second = caches
     assert caches.named() is caches.named("one") is first
-    assert caches.named("two") is second
+    assert caches.local("two") is second
     assert caches.named("three") is None
-    assert Caches(()).named() is None
+    assert Caches(()).local() is None
 
 
 def test_a_full_cache_is_told_once_a_second(caches: Caches, log: Log) -> None:
@@ -53,18 +53,18 @@ def test_a_full_cache_is_told_once_a_second(caches: Caches, log: Log) -> None:
 
 
 def test_another_process_maps_the_same_memory(caches: Caches) -> None:
-    caches.named().set(b"key", b"value", 100)  # type: ignore[union-attr]
+    caches.local().set(b"key", b"value", 100)  # type: ignore[union-attr]
     wire = json.loads(json.dumps(caches.to_wire()))
     for entry, fd in zip(wire, caches.descriptors(), strict=True):
         entry["region"]["fd"] = os.dup(fd)
     other = Caches.from_wire(wire)
     other.enter_process(stripe=3, wait=yield_processor)
     assert [cache.spec for cache in other] == [cache.spec for cache in caches]
-    assert other.named().get(b"key") == b"value"  # type: ignore[union-attr]
-    other.named("two").update(b"a", b"b")  # type: ignore[union-attr]
-    assert caches.named("two").get(b"a") == b"b"  # type: ignore[union-attr]
+    assert other.local().get(b"key") == b"value"  # type: ignore[union-attr]
+    other.local("two").update(b"a", b"b")  # type: ignore[union-attr]
+    assert caches.local("two").get(b"a") == b"b"  # type: ignore[union-attr]
     other.close()
-    assert caches.named().statistics()["hits"] == 1  # type: ignore[union-attr]
+    assert caches.local().statistics()["hits"] == 1  # type: ignore[union-attr]
 
 
 def test_a_reload_keeps_what_did_not_change(caches: Caches, log: Log) -> None:
@@ -78,8 +78,8 @@ def test_a_reload_keeps_what_did_not_change(caches: Caches, log: Log) -> None:
         log=log,
     )
     assert changed.named("one") is one
-    assert changed.named("two") is not two
-    assert sorted(changed.named("two").keys()) == [b"b", b"key"]  # type: ignore[union-attr]
+    assert changed.local("two") is not two
+    assert sorted(changed.local("two").keys()) == [b"b", b"key"]  # type: ignore[union-attr]
     caches.release(changed)
     assert one.region.fd >= 0
     assert two.region.fd == -1
@@ -96,9 +96,9 @@ def test_sweeping_frees_and_says_whether_more_is_due(caches: Caches) -> None:
 
 
 def test_the_statistics_are_those_of_the_stats_server(caches: Caches) -> None:
-    caches.named().set(b"a", b"b")  # type: ignore[union-attr]
-    caches.named().get(b"a")  # type: ignore[union-attr]
-    caches.named().get(b"b")  # type: ignore[union-attr]
+    caches.local().set(b"a", b"b")  # type: ignore[union-attr]
+    caches.local().get(b"a")  # type: ignore[union-attr]
+    caches.local().get(b"b")  # type: ignore[union-attr]
     told = caches.statistics()[0]
     assert {key: told[key] for key in list(told)[:12]} == {
         "name": "one",

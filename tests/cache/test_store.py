@@ -63,7 +63,7 @@ def test_a_store_of_another_size_is_converted(stored: Path) -> None:
     log = Log()
     caches = open_caches(stored, ",bitmap=1,blocks=500,keysize=99", log)
     expect_contents(caches)
-    assert caches.named().table.geometry.keysize == 99  # type: ignore[union-attr]
+    assert caches.local().table.geometry.keysize == 99  # type: ignore[union-attr]
     assert log == ['the store of cache "c" was converted to its new size']
     caches.close()
     again = open_caches(stored, ",bitmap=1,blocks=500,keysize=99", log)
@@ -144,9 +144,9 @@ def test_damage_anywhere_never_crashes(stored: Path, seed: int) -> None:
     at = (seed * 7919) % (geometry.slots_at + geometry.slot_size * 41)
     damage(stored, at, bytes([seed * 8 | 1]) * 16)
     caches = open_caches(stored)
-    for _ in caches.named().table.entries():  # type: ignore[union-attr]
+    for _ in caches.local().table.entries():  # type: ignore[union-attr]
         pass
-    caches.named().set(b"new", b"value")  # type: ignore[union-attr]
+    caches.local().set(b"new", b"value")  # type: ignore[union-attr]
     caches.close()
 
 

@@ -1,0 +1,93 @@
+"""``uwsgi.lock``, ``unlock``, ``is_locked``, and ``locked`` of our own."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from greenlet import getcurrent
+
+from geuwsgi.background.locks import CommonLock
+from geuwsgi.server.context import current_exchange
+
+if TYPE_CHECKING:
+    from geuwsgi.api.context import ApiContext
+    from geuwsgi.server.exchange import Exchange
+
+
+def install(module: ModuleType, context: ApiContext) -> None:
+    """Set the functions, for the locks of the process's generation."""
+    locks = Locks(context)
+    for function in (locks.lock, locks.unlock, locks.is_locked, locks.locked):
+        setattr(module, function.__name__, function)
+
+
+class Locks:
+    """The functions. Locks are numbered from 0; ``locks = N`` adds N to the first."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context = context
+        self._locks: dict[int, CommonLock] = {}
+        self._taken: dict[int, set[CommonLock]] = {}
+
+    def lock(self, number: int = 0, timeout: float | None = None, /) -> None:
+        """Wait for a lock and take it.
+
+        Only the calling greenlet waits. A lock taken by a request is given back when
+        the request ends. Raises ValueError for a number there is not, TimeoutError
+        after ``timeout`` seconds, RuntimeError if this greenlet has it already.
+        """
+        lock = self._find(number)
+        if not lock.acquire(timeout_s=timeout):
+            raise TimeoutError(f"lock {number} was not free within {timeout} seconds")
+        exchange = current_exchange()
+        if exchange is not None and exchange.greenlet is getcurrent():
+            self._give_back_at_end(exchange, lock)
+
+    def unlock(self, number: int = 0, /) -> None:
+        """Give a lock back. One that this process does not have stays as it is."""
+        self._find(number).release()
+
+    def is_locked(self, number: int = 0, /) -> bool:
+        """Tell whether anybody has the lock."""
+        return self._find(number).is_taken()
+
+    def locked(
+        self, number: int = 0, timeout: float | None = None
+    ) -> AbstractContextManager[None]:
+        """Return a context manager that holds the lock (geuwsgi).
+
+        Entering raises TimeoutError if it is not free within ``timeout`` seconds.
+        """
+        return self._find(number).held(timeout_s=timeout)
+
+    def _give_back_at_end(self, exchange: Exchange, lock: CommonLock) -> None:
+        taken = self._taken.get(id(exchange))
+        if taken is not None:
+            taken.add(lock)
+            return
+        taken = self._taken[id(exchange)] = {lock}
+        owner = getcurrent()
+
+        def end() -> None:
+            for lock in self._taken.pop(id(exchange), ()):
+                if lock.owner is owner and lock.release():
+                    sys.stderr.write(
+                        f"{exchange.method} {exchange.environ.get('REQUEST_URI')} ended"
+                        f" with lock {lock.number} taken; it was given back\n"
+                    )
+
+        exchange.at_end(end)
+
+    def _find(self, number: int) -> CommonLock:
+        if self._context.is_spooler:
+            raise ValueError("The spooler cannot lock/unlock resources")
+        lock = self._locks.get(number)
+        if lock is None:
+            records = self._context.commons.locks
+            if records is None or not 0 <= number < records.count:
+                raise ValueError("Invalid lock number")
+            lock = self._locks[number] = CommonLock(records, number)
+        return lock
