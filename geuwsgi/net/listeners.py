@@ -112,6 +112,8 @@ _KINDS: Mapping[str, tuple[str, bool]] = {
     "scgi-socket": ("scgi", False),
     "scgi-nph-socket": ("scgi-nph", False),
     "raw-socket": ("raw", False),
+    # Not for workers, but opened, passed and kept over reloads like the others.
+    "stats": ("stats", False),
 }
 
 
