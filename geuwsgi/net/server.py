@@ -49,7 +49,10 @@ class Acceptor(StreamServer):
         self._family = listener.family
         # Nagle's algorithm would hold back the second half of an answer for 40 ms.
         self._nodelay = listener.family in (socket.AF_INET, socket.AF_INET6)
-        self.max_accept = batch
+        self._batch = batch
+        self._taken = 0
+        # As many as came last time: looking for one more costs a call that fails.
+        self.max_accept = 1
         self.accepting = False
         super().__init__(listener)
 
@@ -62,13 +65,17 @@ class Acceptor(StreamServer):
             return None
         try:
             fd, address = self.socket._accept()  # type: ignore[attr-defined]
-        except (BlockingIOError, ConnectionAbortedError):
+        except BlockingIOError:
+            self.max_accept = max(1, self._taken)
+            return None
+        except ConnectionAbortedError:
             return None
         except OSError as exc:
             self._rest(exc)
             return None
         sock = _socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
+        self._taken += 1
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, address
@@ -91,6 +98,12 @@ class Acceptor(StreamServer):
 
     def do_close(self, *args: Any) -> None:
         args[0].close()
+
+    def _do_read(self) -> None:
+        self._taken = 0
+        super()._do_read()  # type: ignore[misc]
+        if self._taken == self.max_accept:
+            self.max_accept = min(self._batch, self.max_accept * 2)
 
     def full(self) -> bool:
         return not self.accepting
