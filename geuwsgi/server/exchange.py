@@ -63,6 +63,9 @@ class Exchange:
     upgrade: Any = None
     #: The application raised, or was ended.
     failed: bool = False
+    #: Waits for what the application asked for before it goes on with its body
+    #: (uWSGI: wait_fd_read).
+    wait: Callable[[], object] | None = None
     #: A response filter is running and may answer in place of the application.
     replaceable: bool = False
     #: Names of response header fields to leave out, in lower case.
@@ -196,6 +199,17 @@ class Exchange:
         if self._left > 0:
             self.finish()
         self.complete = True
+
+    def write_raw(self, octets: bytes) -> None:
+        """Send bytes as they are (uWSGI: uwsgi.send).
+
+        If the head was not sent it never is, and the body follows unframed.
+        """
+        self.keep_alive = False
+        if not self.headers_sent:
+            self.headers_sent = True
+            self._framing = _BY_CLOSE
+        self._send(octets)
 
     def finish(self) -> None:
         """End the body. Cuts the connection if it is shorter than announced."""
@@ -428,6 +442,9 @@ class Exchange:
     def yield_to_others(self) -> None:
         """Let other greenlets run between two pieces of a body."""
         self.switches += 1
+        if self.wait is not None:
+            self.wait()
+            return
         hub = self.site.hub
         hub.loop.run_callback(getcurrent().switch)
         greenlet.switch(hub)

@@ -68,6 +68,8 @@ def _send_pieces(result: Any, responder: Responder) -> None:
                 f"the application yielded {type(chunk).__name__}, not bytes"
             )
         if not chunk:
+            # uWSGI: an empty piece says that there is nothing yet.
+            responder.yield_to_others()
             continue
         if responder.upgraded:
             return
