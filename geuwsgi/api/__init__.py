@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from geuwsgi.api import basic
+from geuwsgi.api import basic, descriptors, request, websocket
 from geuwsgi.api.context import ApiContext
 from geuwsgi.server.context import current_exchange
 
@@ -41,7 +41,7 @@ def install(context: ApiContext) -> UwsgiModule:
     """Make the module and put it where ``import uwsgi`` finds it."""
     module = UwsgiModule("uwsgi", "The API of the server this process belongs to.")
     module.__spec__ = ModuleSpec("uwsgi", None, origin="geuwsgi")
-    for part in (basic,):
+    for part in (basic, request, descriptors, websocket):
         part.install(module, context)
     sys.modules["uwsgi"] = module
     return module

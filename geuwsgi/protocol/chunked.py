@@ -50,6 +50,11 @@ class ChunkedDecoder:
         self.complete = False
         self.leftover = b""
 
+    @property
+    def in_trailer(self) -> bool:
+        """Whether the last chunk has been seen."""
+        return self._in_trailer
+
     def feed(self, received: bytes) -> bytes:
         """Return the data in ``received``; raise RemoteProtocolError."""
         buffer = self._buffer + received if self._buffer else received

@@ -292,6 +292,15 @@ class ChunkedInput(BodyInput):
     def leftover(self) -> bytes:
         return self._decoder.leftover
 
+    def hand_over(self) -> tuple[ChunkedDecoder, bytes]:
+        """Let the caller read the body instead: its decoder, and what came of it.
+
+        The caller sets ``complete`` at the end. Not after the first read.
+        """
+        pending = self._pending
+        self._pending = b""
+        return self._decoder, pending
+
     def _receive(self, wanted: int) -> bytes:
         pending = self._pending
         if pending:

@@ -67,10 +67,10 @@ class GeventWebSocket:
     OPCODE_PING = PING
     OPCODE_PONG = PONG
 
-    __slots__ = ("_upgrade", "environ")
+    __slots__ = ("environ", "upgrade")
 
     def __init__(self, upgrade: Upgrade) -> None:
-        self._upgrade = upgrade
+        self.upgrade = upgrade
         self.environ = upgrade.environ
 
     @property
@@ -142,10 +142,10 @@ class GeventWebSocket:
             yield message
 
     def _open(self) -> WebSocket:
-        websocket = self._upgrade.websocket
+        websocket = self.upgrade.websocket
         if websocket is None:
             try:
-                websocket = self._upgrade.accept()
+                websocket = self.upgrade.accept()
             except LocalProtocolError as error:
                 raise WebSocketError(str(error)) from None
         return websocket

@@ -52,7 +52,15 @@ class Upgrade:
     as long as the exchange; ``end`` cuts it loose, so that no cycle is left.
     """
 
-    __slots__ = ("_exchange", "_refused", "_socket", "_sockets", "environ", "websocket")
+    __slots__ = (
+        "_exchange",
+        "_refused",
+        "_socket",
+        "_sockets",
+        "environ",
+        "fd_is_known",
+        "websocket",
+    )
 
     def __init__(self, exchange: Exchange, sockets: WebSockets) -> None:
         self._exchange: Exchange | None = exchange
@@ -61,6 +69,8 @@ class Upgrade:
         self._refused = 0
         self.environ = exchange.environ
         self.websocket: WebSocket | None = None
+        #: The application asked for the descriptor, and may wait for it.
+        self.fd_is_known = False
 
     @property
     def draining(self) -> bool:
