@@ -125,8 +125,9 @@ def test_every_worker_killed_at_once_is_replaced(start: Start) -> None:
     server.assert_nothing_left()
 
 
-def test_a_killed_master_takes_everything_with_it(start: Start) -> None:
-    server, address = start("no-orphans = true\n")
+@pytest.mark.parametrize("more", ["", "no-orphans = true\n"])
+def test_a_killed_master_takes_everything_with_it(start: Start, more: str) -> None:
+    server, address = start(more)
     os.kill(server.pid, signal.SIGKILL)
     assert server.wait() == -signal.SIGKILL
     server.wait_for(lambda: not server.processes(), "ends its orphans", timeout=10)
