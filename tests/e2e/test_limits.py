@@ -100,7 +100,7 @@ def test_half_sent_requests_hold_no_core(serve: Serve) -> None:
 
 
 def test_a_server_out_of_descriptors_recovers(serve: Serve) -> None:
-    _, address = serve("gevent = 200\n", descriptors=80)
+    server, address = serve("gevent = 200\n", descriptors=80)
     clients = []
     for _ in range(150):
         client = Client(address, timeout=10)
@@ -126,7 +126,7 @@ def answers(address: str) -> bool:
 def test_a_request_that_takes_too_long_is_ended_and_its_siblings_are_not(
     serve: Serve,
 ) -> None:
-    _, address = serve("gevent = 20\nharakiri = 2\n")
+    server, address = serve("gevent = 20\nharakiri = 2\n")
     pid = get(address, "/pid").body
     with Client(address) as slow:
         slow.send(WAIT)
