@@ -10,27 +10,25 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
-from geuwsgi.protocol import http1, uwsgi
+from geuwsgi.errors import Disconnected, RemoteProtocolError
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.gateway import run_application
-from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
+from geuwsgi.wsgi.input import BodyInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
     from geuwsgi.server.site import Limits, Site
     from geuwsgi.wsgi.response import RenderedHead
 
-_READ_SIZE = 16384
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+#: Bytes asked for where a request is expected.
+READ_SIZE = 16384
 
 _REQUESTS = scoreboard.REQUESTS
 _CORES_BUSY = scoreboard.CORES_BUSY
@@ -51,6 +49,8 @@ class Connection:
         "idle",
         "is_head",
         "limits",
+        "listener",
+        "pending",
         "site",
         "stream",
     )
@@ -64,6 +64,10 @@ class Connection:
     ) -> None:
         self.site = site
         self.limits = limits
+        #: Index of the listener that accepted it.
+        self.listener = 0
+        #: What a sibling had read before it gave the connection to this worker.
+        self.pending = b""
         self.stream = stream
         self.environ = environ
         #: Between requests: draining may close it without losing anything.
@@ -161,6 +165,22 @@ class Connection:
         )
         exchange.respond_error(500)
 
+    def _went_elsewhere(self, exchange: Exchange, received: bytes) -> bool:
+        """Give the connection to the worker that has the request's session, if any.
+
+        A request that came from a sibling stays, or two workers that disagree would
+        pass it back and forth.
+        """
+        if self.pending:
+            self.pending = b""
+            return False
+        sticky = self.site.sticky
+        assert sticky is not None
+        worker = sticky.worker_of(exchange.environ)
+        return worker not in (0, self.site.worker_id) and self.site.hand_over(
+            worker, self, received
+        )
+
     def _buffer_body(self, exchange: Exchange) -> None:
         """Read the body before the application runs (uWSGI: post-buffering)."""
         body: BodyInput = exchange.input
@@ -224,371 +244,6 @@ class Connection:
         site = self.site
         self.stream.deadline = site.clock.now + 2.0
         self.stream.half_close_and_drain(self.limits.discard_bytes)
-
-
-class HttpConnection(Connection):
-    """HTTP/1.1, any number of requests one after the other (RFC 9112)."""
-
-    __slots__ = (
-        "_known_environ",
-        "_known_fields",
-        "_known_framing",
-        "_known_line",
-        "_requests",
-    )
-
-    def __init__(
-        self,
-        site: Site,
-        stream: Stream,
-        environ: dict[str, object],
-        limits: Limits,
-    ) -> None:
-        super().__init__(site, stream, environ, limits)
-        self._requests = 0
-        # The last head: its first line, its fields, and what they came to.
-        self._known_line = b""
-        self._known_fields = b""
-        self._known_environ: dict[str, Any] = environ
-        self._known_framing = (0, 0)
-
-    def _serve(self) -> None:
-        site = self.site
-        stream = self.stream
-        clock = site.clock
-        limits = self.limits
-        stream.deadline = clock.now + limits.head_timeout
-        received = stream.recv(_READ_SIZE)
-        while received:
-            end = received.find(b"\r\n\r\n")
-            if end < 0 or end > limits.head_bytes or received[0] == 13:
-                try:
-                    received, end = self._read_head(received)
-                except RemoteProtocolError as error:
-                    self.refuse(error)
-                    return
-                if not received:
-                    return
-            stream.deadline = 0.0
-            exchange = self._exchange(received, end)
-            if exchange is None:
-                return
-            received = b""
-            self.run(exchange)
-            keep = exchange.keep_alive and exchange.complete
-            if not keep:
-                if not exchange.upgraded:
-                    self._end_connection(exchange)
-                return
-            received = exchange.received
-            if exchange.input is not None:
-                if not self._discard_body(exchange.input):
-                    self.close_gently()
-                    return
-                received = exchange.input.leftover
-            # What this request held must not stay while the next one is awaited.
-            del exchange
-            if not received:
-                stream.deadline = clock.now + limits.keepalive_timeout
-                self.idle = True
-                received = stream.recv_after_wait(_READ_SIZE)
-                self.idle = False
-            if received:
-                stream.deadline = clock.now + limits.head_timeout
-
-    def _read_head(self, received: bytes) -> tuple[bytes, int]:
-        """Read until the empty line; return all that came and where it is.
-
-        Empty bytes if the peer closed without sending a request.
-        """
-        limit = self.limits.head_bytes
-        stream = self.stream
-        while True:
-            # RFC 9112 §2.2: an empty line before the request line is skipped.
-            while received[:2] == b"\r\n":
-                received = received[2:]
-            end = received.find(b"\r\n\r\n")
-            if end > limit or (end < 0 and len(received) > limit + 3):
-                if received.find(b"\r\n", 0, limit) < 0:
-                    raise RemoteProtocolError(
-                        f"request line longer than {limit} bytes", 414
-                    )
-                raise RemoteProtocolError(
-                    f"request head longer than {limit} bytes", 431
-                )
-            if end >= 0:
-                return received, end
-            try:
-                more = stream.recv(_READ_SIZE)
-            except PeerTimeout:
-                if not received:
-                    raise
-                raise RemoteProtocolError(
-                    "request head not complete in time", 408
-                ) from None
-            if not more:
-                if not received:
-                    return b"", 0
-                raise RemoteProtocolError("connection closed within a request head")
-            received += more
-
-    def _exchange(self, received: bytes, end: int) -> Exchange | None:
-        """Make the exchange of a request whose head ends at ``end``; None: refused.
-
-        Clients repeat themselves: on one connection the fields are mostly those of
-        the request before, byte for byte, and a client that polls repeats the whole
-        head. What was understood once is copied (4 of 10 microseconds; benchmarks:
-        http-hello). Remembered from the second request on, so that a connection that
-        makes a single one, like a held long poll, does not pay 2 KiB for it.
-        """
-        site = self.site
-        line_end = received.find(b"\r\n", 0, end)
-        line = received[:line_end]
-        fields = received[line_end:end]
-        try:
-            if fields == self._known_fields and self._requests > 1:
-                environ = self._known_environ.copy()
-                length, flags = self._known_framing
-                if line != self._known_line:
-                    if site.parser.parse_line(line, environ):
-                        self._known_line = line
-                        self._known_environ = environ.copy()
-                    else:
-                        environ = self.environ.copy()
-                        length, flags = site.parser.parse(received[:end], environ)
-            else:
-                environ = self.environ.copy()
-                length, flags = site.parser.parse(received[:end], environ)
-                self._requests += 1
-                if self._requests > 1 and not flags & http1.HTTP_1_0:
-                    self._known_line = line
-                    self._known_fields = fields
-                    self._known_environ = environ.copy()
-                    self._known_framing = length, flags
-        except RemoteProtocolError as error:
-            self.refuse(error)
-            return None
-        exchange = Exchange(site, self, environ)
-        self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        if flags & http1.KEEP_ALIVE and self.limits.keep_alive:
-            exchange.keep_alive = True
-        if not flags & http1.HTTP_1_0:
-            exchange.chunks_allowed = True
-        rest = received[end + 4 :]
-        if length:
-            limit = self.limits.body_bytes
-            if 0 < limit < length:
-                self.refuse(
-                    RemoteProtocolError(
-                        f"request body of {length} bytes, more than {limit}", 413
-                    )
-                )
-                return None
-            self._attach_body(exchange, length, flags, rest)
-        elif rest:
-            exchange.received = rest
-        if site.trust_forwarded_proto:
-            scheme = environ.get("HTTP_X_FORWARDED_PROTO")
-            if scheme == "https" or scheme == "http":
-                environ["wsgi.url_scheme"] = scheme
-        if flags & http1.UPGRADE:
-            for offer in site.upgrade_offers:
-                offer(exchange)
-        return exchange
-
-    def _attach_body(
-        self, exchange: Exchange, length: int, flags: int, rest: bytes
-    ) -> None:
-        limits = self.limits
-        before = None
-        if flags & http1.EXPECT_CONTINUE and not rest:
-            before = self._send_continue
-        body: BodyInput
-        if length == http1.CHUNKED:
-            body = ChunkedInput(
-                self.stream,
-                rest,
-                limits.body_bytes,
-                before_first_read=before,
-                extend_deadline=self._extend_read_deadline,
-            )
-        else:
-            body = LengthInput(
-                self.stream,
-                length,
-                rest,
-                before_first_read=before,
-                extend_deadline=self._extend_read_deadline,
-            )
-        exchange.input = body
-        exchange.environ["wsgi.input"] = body
-
-    def _send_continue(self) -> None:
-        self.stream.send_all(_CONTINUE)
-
-    def _discard_body(self, body: BodyInput) -> bool:
-        """Read what the application left of the body, so the next request is found.
-
-        False if that is not worth it: too much, or the client waits for a
-        100 Continue that never came and may or may not send the body.
-        """
-        if body.complete:
-            return True
-        if body.before_first_read is not None:
-            return False
-        try:
-            return body.discard(self.limits.discard_bytes)
-        except RemoteProtocolError:
-            return False
-
-    def _end_connection(self, exchange: Exchange) -> None:
-        unread = exchange.input is not None and not exchange.input.complete
-        if unread or exchange.code >= 400:
-            self.close_gently()
-        elif exchange.complete:
-            self.stream.shutdown_write()
-
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> str:
-        date = "" if head.has_date else self.site.clock.date_line
-        if not exchange.keep_alive:
-            return f"{date}Connection: close\r\n"
-        if exchange.chunks_allowed:
-            return date
-        return f"{date}Connection: keep-alive\r\n"
-
-
-class UwsgiConnection(Connection):
-    """The uwsgi protocol: one packet, one answer, close."""
-
-    __slots__ = ()
-
-    def _serve(self) -> None:
-        site = self.site
-        stream = self.stream
-        stream.deadline = site.clock.now + self.limits.head_timeout
-        received = stream.recv(_READ_SIZE)
-        while len(received) < uwsgi.HEADER_SIZE:
-            more = stream.recv(_READ_SIZE)
-            if not more:
-                return
-            received += more
-        modifier1, size, modifier2 = uwsgi.decode_header(received)
-        end = uwsgi.HEADER_SIZE + size
-        if modifier1 != uwsgi.REQUEST:
-            self._other_modifier(modifier1, modifier2, received)
-            return
-        if size > self.limits.head_bytes:
-            site.report(
-                f"invalid request block size: {size} "
-                f"(max {self.limits.head_bytes})...skip"
-            )
-            self.refuse(RemoteProtocolError("request block too large", 431))
-            return
-        while len(received) < end:
-            more = stream.recv(_READ_SIZE)
-            if not more:
-                site.report(
-                    f"uwsgi packet cut short: {len(received)} of {end} bytes came"
-                )
-                return
-            received += more
-        stream.deadline = 0.0
-        environ = dict(_DEFAULT_VARS)
-        try:
-            count = uwsgi.decode_vars(received[uwsgi.HEADER_SIZE : end], environ)
-            length = self._complete_environ(environ)
-        except RemoteProtocolError as error:
-            self.refuse(error)
-            return
-        exchange = Exchange(site, self, environ)
-        exchange.packet_size = size
-        exchange.vars_count = count * 2
-        protocol = environ["SERVER_PROTOCOL"]
-        if protocol != "HTTP/1.1" and str(protocol).startswith("HTTP/"):
-            exchange.protocol = str(protocol)
-        self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        if length:
-            self._attach_body(exchange, length, received[end:])
-        elif len(received) > end:
-            exchange.received = received[end:]
-        if "HTTP_UPGRADE" in environ:
-            for offer in site.upgrade_offers:
-                offer(exchange)
-        # Kept until the end of the request only.
-        del received
-        self.run(exchange)
-        body = exchange.input
-        if exchange.complete and body is not None and not body.complete:
-            self.close_gently()
-
-    def _complete_environ(self, environ: dict[str, object]) -> int:
-        """Add the worker's keys, which no variable replaces; return the length."""
-        environ.update(self.environ)
-        get = environ.get
-        # The front server has decoded the body, but nginx passes the field on.
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        environ.pop("HTTP_PROXY", None)
-        scheme = get("UWSGI_SCHEME")
-        if scheme is None:
-            https = get("HTTPS")
-            if https is not None and str(https).lower() in ("on", "1"):
-                scheme = "https"
-        if self.site.trust_forwarded_proto:
-            forwarded = get("HTTP_X_FORWARDED_PROTO")
-            if forwarded == "https" or forwarded == "http":
-                scheme = forwarded
-        if scheme is not None:
-            environ["wsgi.url_scheme"] = scheme
-        given = get("CONTENT_LENGTH")
-        if not given:
-            return 0
-        length = http1.parse_content_length(str(given))
-        limit = self.limits.body_bytes
-        if 0 < limit < length:
-            raise RemoteProtocolError(
-                f"request body of {length} bytes, more than {limit}", 413
-            )
-        return length
-
-    def _attach_body(self, exchange: Exchange, length: int, rest: bytes) -> None:
-        body = LengthInput(
-            self.stream,
-            length,
-            rest,
-            before_first_read=None,
-            extend_deadline=self._extend_read_deadline,
-        )
-        exchange.input = body
-        exchange.environ["wsgi.input"] = body
-
-    def _other_modifier(self, modifier1: int, modifier2: int, received: bytes) -> None:
-        service = self.site.modifiers.get(modifier1)
-        if service is not None:
-            service(self, modifier2, received)
-            return
-        if received[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE"):
-            self.site.report(
-                "an HTTP request came to a uwsgi socket: "
-                "the client or its proxy must speak the uwsgi protocol"
-            )
-        else:
-            self.site.report(f"-- unavailable modifier requested: {modifier1} --")
-
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> str:
-        return ""
-
-
-#: What PEP 3333 wants and front servers leave out: nginx's ``uwsgi_params`` has no
-#: ``SCRIPT_NAME``.
-_DEFAULT_VARS: Mapping[str, object] = {
-    "SCRIPT_NAME": "",
-    "PATH_INFO": "",
-    "QUERY_STRING": "",
-    "REQUEST_METHOD": "GET",
-    "SERVER_PROTOCOL": "HTTP/1.0",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "80",
-}
 
 
 def _format_traceback(exc: BaseException) -> str:

@@ -312,6 +312,9 @@ class Exchange:
             raise TypeError("http header must be encodable in latin1") from None
         self.header_bytes = len(octets)
         self.headers_sent = True
+        sticky = self.site.sticky
+        if sticky is not None:
+            sticky.learn_from_body(self, first)
         send_all = connection.stream.send_all
         if not first:
             send_all(octets)

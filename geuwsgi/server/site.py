@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from geuwsgi.server.connection import Connection
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
+    from geuwsgi.server.sticky import Sticky
 
 #: Part of the server that may answer in place of the application: true if it did.
 Stage = Callable[["Exchange"], bool]
@@ -90,6 +91,11 @@ class Site:
     )
     #: Called after each request, for limits on their number.
     request_ended: Callable[[], None] | None = None
+    #: Where requests of a session belong; None if every worker may have them.
+    sticky: Sticky | None = None
+    #: Gives a connection, with what was read from it, to another worker: true if it
+    #: went.
+    hand_over: Callable[[int, Connection, bytes], bool] = lambda *_: False
     harakiri: float = 0.0
     worker_id: int = 1
     trust_forwarded_proto: bool = True

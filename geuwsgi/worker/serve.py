@@ -7,7 +7,6 @@ one timer a worker, which is the only clock its deadlines have.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -25,17 +24,15 @@ from geuwsgi.net.server import Acceptor
 from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
-from geuwsgi.server.connection import (
-    Connection,
-    HttpConnection,
-    UwsgiConnection,
-    greenlet_body,
-)
+from geuwsgi.server.connection import Connection, greenlet_body
 from geuwsgi.server.context import ConnectionGreenlet
 from geuwsgi.server.cores import Cores
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.site import Limits, Site
+from geuwsgi.server.sticky import Sticky
 from geuwsgi.shared import scoreboard
+from geuwsgi.shared.handovers import Handovers
+from geuwsgi.worker.endpoint import Endpoint
 from geuwsgi.wsgi.filewrapper import FileWrapper
 from geuwsgi.wsgi.input import EmptyInput
 
@@ -133,36 +130,21 @@ class Server:
         self._counted = 0, 0
         self._stopped_accepting = True
         self._accept_errors = 0.0
+        self._box: Any = None
+        self._endpoints = [
+            Endpoint(index, listener, limits(listener), self.site)
+            for index, listener in enumerate(listeners)
+        ]
         self._acceptors = [
-            self._acceptor(listener, limits(listener)) for listener in listeners
+            self._acceptor(listener, endpoint)
+            for listener, endpoint in zip(listeners, self._endpoints, strict=True)
         ]
 
     # Accepting
 
-    def _acceptor(self, listener: Listener, limits: Limits) -> Acceptor:
-        factory = UwsgiConnection if listener.protocol == "uwsgi" else HttpConnection
-        environ = dict(self.site.base_environ)
-        if factory is HttpConnection:
-            environ["SERVER_NAME"] = socket.gethostname()
-            environ["SERVER_PORT"] = listener.server_port
-            environ["SCRIPT_NAME"] = ""
-        hub = self.hub
-        clock = self.clock
-        site = self.site
-        is_unix = listener.socket.family == socket.AF_UNIX
-
+    def _acceptor(self, listener: Listener, endpoint: Endpoint) -> Acceptor:
         def accepted(sock: _socket.socket, address: Any) -> None:
-            peer = environ
-            if factory is HttpConnection:
-                peer = environ.copy()
-                if is_unix:
-                    # What uWSGI says of a peer without an address.
-                    peer["REMOTE_ADDR"] = "0.0.0.0"
-                else:
-                    peer["REMOTE_ADDR"] = address[0]
-                    peer["REMOTE_PORT"] = str(address[1])
-            stream = Stream(sock, hub, clock, limits.write_timeout)
-            self._spawn(factory(site, stream, peer, limits))
+            self._spawn(endpoint.accept(sock, address))
 
         return Acceptor(
             listener.socket,
@@ -171,6 +153,37 @@ class Server:
             self._is_fair,
             batch=_ACCEPT_BATCH,
         )
+
+    def stick(self, sticky: Sticky, handovers: Handovers) -> None:
+        """Exchange connections with siblings, so that sessions stay together."""
+        site = self.site
+        worker_id = site.worker_id
+
+        def give(worker: int, connection: Connection, received: bytes) -> bool:
+            if type(connection.stream) is not Stream:
+                return False  # TLS has a state that no descriptor carries.
+            row = self._row_of(worker)
+            if row is None or not row[scoreboard.ACCEPTING]:
+                return False
+            handover = Endpoint.hand_over(connection, received)
+            return handovers.send(worker, handover)
+
+        def take() -> None:
+            while (handover := handovers.receive(worker_id)) is not None:
+                endpoint = self._endpoints[handover.listener]
+                self._spawn(endpoint.adopt(handover))
+
+        site.sticky = sticky
+        site.hand_over = give
+        site.response_filters += (sticky.learn_from_headers,)
+        self._box = self.hub.loop.io(handovers.fileno(worker_id), 1)
+        self._box.start(take)
+
+    def _row_of(self, worker: int) -> memoryview[int] | None:
+        for row in self.siblings:
+            if row[scoreboard.WORKER_ID] == worker and row[scoreboard.PID]:
+                return row
+        return None
 
     def _spawn(self, connection: Connection) -> None:
         """Start the connection's greenlet at once: its request is mostly here."""

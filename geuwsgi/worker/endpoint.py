@@ -1,0 +1,90 @@
+"""A listener as a worker serves it: what its connections speak and begin with."""
+
+from __future__ import annotations
+
+import _socket
+import socket
+from typing import TYPE_CHECKING, Any
+
+from geuwsgi.net.stream import Stream
+from geuwsgi.server.connection import Connection
+from geuwsgi.server.httpconnection import HttpConnection
+from geuwsgi.server.uwsgiconnection import UwsgiConnection
+from geuwsgi.shared.handovers import Handover
+
+if TYPE_CHECKING:
+    from geuwsgi.net.listener import Listener
+    from geuwsgi.server.site import Limits, Site
+
+#: What uWSGI says of a peer without an address.
+_NO_ADDRESS = "0.0.0.0"
+
+_PEER_KEYS: tuple[str, ...] = ("REMOTE_ADDR", "REMOTE_PORT")
+
+
+class Endpoint:
+    """Makes the connections of one listener.
+
+    ``index`` is the listener's place among those of the instance, which is the same
+    in all workers.
+    """
+
+    __slots__ = ("_environ", "_index", "_is_unix", "_limits", "_site", "family")
+
+    def __init__(
+        self, index: int, listener: Listener, limits: Limits, site: Site
+    ) -> None:
+        self._index = index
+        self._limits = limits
+        self._site = site
+        self.family = listener.socket.family
+        self._is_unix = self.family == socket.AF_UNIX
+        self._environ: dict[str, object] | None = None
+        if listener.protocol != "uwsgi":
+            self._environ = {
+                **site.base_environ,
+                "SERVER_NAME": socket.gethostname(),
+                "SERVER_PORT": listener.server_port,
+                "SCRIPT_NAME": "",
+            }
+
+    def accept(self, sock: _socket.socket, address: Any) -> Connection:
+        """Return the connection of a socket that accept() has just returned."""
+        if self._environ is None:
+            return self._connection(sock, {})
+        if self._is_unix:
+            return self._connection(sock, {"REMOTE_ADDR": _NO_ADDRESS})
+        return self._connection(
+            sock, {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
+        )
+
+    def adopt(self, handover: Handover) -> Connection:
+        """Return the connection that a sibling has given away."""
+        sock = _socket.socket(self.family, socket.SOCK_STREAM, 0, handover.fd)
+        sock.setblocking(False)
+        connection = self._connection(sock, handover.peer)
+        connection.pending = handover.received
+        return connection
+
+    def _connection(self, sock: _socket.socket, peer: dict[str, str]) -> Connection:
+        site = self._site
+        limits = self._limits
+        stream = Stream(sock, site.hub, site.clock, limits.write_timeout)
+        connection: Connection
+        if self._environ is None:
+            connection = UwsgiConnection(site, stream, site.base_environ, limits)
+        else:
+            environ = self._environ.copy()
+            environ.update(peer)
+            connection = HttpConnection(site, stream, environ, limits)
+        connection.listener = self._index
+        return connection
+
+    @staticmethod
+    def hand_over(connection: Connection, received: bytes) -> Handover:
+        """Return what a sibling needs to go on with ``connection``."""
+        environ = connection.environ
+        peer: dict[str, str] = {
+            key: str(environ[key]) for key in _PEER_KEYS if key in environ
+        }
+        return Handover(connection.stream.fileno(), connection.listener, peer, received)
