@@ -1,8 +1,8 @@
 """From a command line to a running instance: the steps that are taken once, in order.
 
-Read the configuration, leave the terminal, open the log, write the pidfile, open the
-sockets, drop privileges; then be the master, or become the lone worker. A reload
-repeats the middle of it, in `Preparation.prepare`.
+Leave the terminal, open the log, write the pidfile, open the sockets, drop privileges;
+then be the master, or become the lone worker. A reload repeats the middle of it
+(`geuwsgi.master.prepared`).
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from geuwsgi import __version__
 from geuwsgi.config import Configuration, load
-from geuwsgi.errors import ConfigError, StartupError
-from geuwsgi.master.daemon import Launcher, PidFile, redirect_log
+from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.log.output import Output, open_output
+from geuwsgi.master.daemon import Launcher, PidFile
 from geuwsgi.master.loop import Master, log
-from geuwsgi.master.prepared import Prepared, environ_of, plan_of
-from geuwsgi.net.inherited import InheritedSocket, take_inherited
-from geuwsgi.net.listeners import Listener, SocketOptions, open_listeners, to_wire
+from geuwsgi.master.prepared import Prepared, prepare
+from geuwsgi.net.inherited import take_inherited
+from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
-from geuwsgi.shared.scoreboard import Scoreboard
 from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
 from geuwsgi.worker.fork import become_subreaper
-from geuwsgi.worker.privileges import Privileges, find_gid, find_uid
+from geuwsgi.worker.privileges import Privileges
 from geuwsgi.worker.procname import Titles
 
 
@@ -54,212 +54,204 @@ class Command:
 def launch(command: Command, configuration: Configuration) -> int:
     """Run the instance that ``configuration`` describes; return the exit status.
 
-    Raises StartupError or ConfigErrors if it cannot start. A lone worker replaces this
-    process, and nothing is returned.
+    Raises a GeuwsgiError if it cannot start. A lone worker replaces this process, and
+    nothing is returned.
     """
-    settings = configuration.settings
-    launcher = _leave_terminal(settings)
+    process = configuration.settings.process
+    launcher = None
+    if process.daemonize or process.daemonize2:
+        launcher = Launcher.detach()
     status = 1
     try:
-        _greet(configuration)
-        pidfiles = _write_pidfiles(
-            settings.process.pidfile, settings.process.safe_pidfile
-        )
-        status = _serve(command, configuration, launcher, pidfiles)
+        output = _open_output(configuration.settings)
+        try:
+            status = _Launch(command, configuration, output, launcher).run()
+        except GeuwsgiError as exc:
+            log(str(exc))  # where the log is, which may not be where the user sits
+            status = exc.exit_status if isinstance(exc, StartupError) else 1
+        finally:
+            output.close()
         return status
-    except StartupError as exc:
-        status = exc.exit_status
-        raise
     finally:
         if launcher is not None:
             launcher.release(status)
 
 
-def _serve(
-    command: Command,
-    configuration: Configuration,
-    launcher: Launcher | None,
-    pidfiles: list[PidFile],
-) -> int:
-    settings = configuration.settings
-    environ = dict(command.environ)
-    inherited = take_inherited(environ, os.getpid())
-    _set_limits(settings)
-    first = prepare(command, configuration, 1, (), environ=environ, inherited=inherited)
-    try:
-        if not settings.process.master_as_root:
-            for line in Privileges.of(settings.process).take():
+def _open_output(settings: Settings) -> Output:
+    process = settings.process
+    target = process.daemonize or process.daemonize2 or settings.logging.logto or ""
+    privileges = Privileges.of(process)
+    owner = (
+        -1 if privileges.uid is None else privileges.uid,
+        -1 if privileges.gid is None else privileges.gid,
+    )
+    return open_output(
+        settings.logging,
+        target=target,
+        owner=owner,
+        touch_reopen=settings.reload.touch_logreopen,
+        touch_rotate=settings.reload.touch_logrotate,
+    )
+
+
+@dataclass(eq=False)
+class _Launch:
+    command: Command
+    configuration: Configuration
+    output: Output
+    launcher: Launcher | None
+    pidfiles: list[PidFile] = field(default_factory=list)
+
+    def run(self) -> int:
+        settings = self.configuration.settings
+        process = settings.process
+        greet(self.configuration)
+        self._write_pidfiles(process.pidfile, process.safe_pidfile)
+        try:
+            environ = dict(self.command.environ)
+            inherited = take_inherited(environ, os.getpid())
+            set_limits(settings)
+            check_purpose(self.configuration, has_inherited=bool(inherited))
+            first = prepare(
+                self.configuration,
+                1,
+                directory=self.command.directory,
+                environ=environ,
+                log=log,
+                inherited=inherited,
+            )
+            try:
+                self._settle_down(settings)
+                if is_lone(settings):
+                    self._become_worker(first)
+            except BaseException:
+                first.close_listeners()
+                first.close()
+                raise
+            return self._supervise(first, environ)
+        finally:
+            if process.vacuum:
+                for pidfile in self.pidfiles:
+                    if pidfile.remove(os.getpid()):
+                        log("VACUUM: pidfile removed.")
+
+    def _settle_down(self, settings: Settings) -> None:
+        """What comes after the sockets are open."""
+        process = settings.process
+        if not process.master_as_root:
+            for line in Privileges.of(process).take():
                 log(line)
         if settings.logging.logto2:
-            redirect_log(settings.logging.logto2)
-        pidfiles += _write_pidfiles(
-            settings.process.pidfile2, settings.process.safe_pidfile2
+            self.output.redirect(settings.logging.logto2)
+        self._write_pidfiles(process.pidfile2, process.safe_pidfile2)
+
+    def _write_pidfiles(self, *paths: str | None) -> None:
+        for path in paths:
+            if path:
+                pidfile = PidFile(path)
+                log(f"writing pidfile to {pidfile.path}")
+                pidfile.write(os.getpid())
+                self.pidfiles.append(pidfile)
+
+    def _supervise(self, first: Prepared, environ: Mapping[str, str]) -> int:
+        def prepare_next(number: int, former: Prepared) -> Prepared:
+            configuration = self.command.read_configuration()
+            print_notes(configuration)
+            return prepare(
+                configuration,
+                number,
+                directory=self.command.directory,
+                environ=environ,
+                log=log,
+                former=former,
+            )
+
+        process = first.settings.process
+        if not become_subreaper():
+            log("this system has no child subreapers: how workers end stays unknown")
+        Titles.of(process).set("master")
+        log(f"spawned uWSGI master process (pid: {os.getpid()})")
+        if not process.daemonize2:
+            self._release()
+        master = Master(
+            first,
+            prepare_next,
+            output=self.output,
+            started_on=self.command.started_on,
+            title=self.command.title,
+            when_serving=self._release,
         )
-        if is_lone(settings):
-            if launcher is not None:
-                launcher.release()
-            _become_worker(command, first)
-    except BaseException:
-        first.close_listeners()
-        first.close()
-        raise
-    return _supervise(command, first, environ, launcher, pidfiles)
-
-
-def _supervise(
-    command: Command,
-    first: Prepared,
-    environ: Mapping[str, str],
-    launcher: Launcher | None,
-    pidfiles: list[PidFile],
-) -> int:
-    settings = first.settings
-
-    def prepare_next(number: int, existing: Sequence[Listener]) -> Prepared:
-        configuration = command.read_configuration()
-        _print_notes(configuration)
-        return prepare(command, configuration, number, existing, environ=environ)
-
-    def serving() -> None:
-        if launcher is not None:
-            launcher.release()
-
-    if not become_subreaper():
-        log("this system has no child subreapers: statuses of workers stay unknown")
-    Titles.of(settings.process).set("master")
-    log(f"spawned uWSGI master process (pid: {os.getpid()})")
-    if launcher is not None and not settings.process.daemonize2:
-        launcher.release()
-    master = Master(
-        first,
-        prepare_next,
-        started_on=command.started_on,
-        title=command.title,
-        when_serving=serving,
-    )
-    try:
         status = master.run()
-    finally:
-        if settings.process.vacuum:
-            for pidfile in pidfiles:
-                if pidfile.remove(os.getpid()):
-                    log("VACUUM: pidfile removed.")
-    log("goodbye to uWSGI.")
-    return status
+        log("goodbye to uWSGI.")
+        return status
 
+    def _release(self) -> None:
+        if self.launcher is not None:
+            self.launcher.release()
 
-def prepare(
-    command: Command,
-    configuration: Configuration,
-    number: int,
-    existing: Sequence[Listener],
-    *,
-    environ: Mapping[str, str],
-    inherited: Sequence[InheritedSocket] = (),
-) -> Prepared:
-    """Open what generation ``number`` needs.
-
-    Raises StartupError or ConfigErrors; nothing is left open then.
-    """
-    settings = configuration.settings
-    os.chdir(command.directory)
-    if settings.process.chdir:
-        try:
-            os.chdir(settings.process.chdir)
-        except OSError as exc:
-            raise StartupError(
-                f"chdir to {settings.process.chdir}: {(exc.strerror or '').lower()}"
-            ) from exc
-        log(f"chdir() to {settings.process.chdir}")
-    if settings.sockets.umask is not None:
-        os.umask(settings.sockets.umask)
-    listeners = open_listeners(
-        configuration.listeners,
-        socket_options_of(settings),
-        protocol=settings.sockets.protocol or "uwsgi",
-        abstract=settings.sockets.abstract_socket,
-        existing=existing,
-        inherited=inherited,
-    )
-    plan = plan_of(settings)
-    for index, listener in enumerate(listeners):
-        if not any(listener.socket is known.socket for known in existing):
-            log(listener.describe(index))
-    return Prepared(
-        number=number,
-        configuration=configuration,
-        listeners=listeners,
-        scoreboard=Scoreboard.create(plan.slots or plan.default_slots()),
-        plan=plan,
-        environ=environ_of(settings, environ),
-    )
+    def _become_worker(self, first: Prepared) -> None:
+        """Be the only process, in a fresh interpreter; does not return."""
+        self._release()
+        boot = Boot(
+            generation=first.number,
+            master_pid=0,
+            started_on=self.command.started_on,
+            scoreboard_fd=first.scoreboard.fileno,
+            control_fd=NO_FD,
+            request_log_fd=self.output.request_fd,
+            configuration=first.configuration.to_json(),
+            listeners=to_wire(first.listeners),
+            commons=first.commons.to_wire(),
+            title=self.command.title,
+        )
+        boot_fd = boot.write()
+        for fileno in (boot_fd, *first.descriptors()):
+            os.set_inheritable(fileno, True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        arguments = interpreter_arguments(boot_fd)
+        os.execve(sys.executable, arguments, dict(first.environ))
 
 
 def is_lone(settings: Settings) -> bool:
     """Whether one process does everything.
 
     Several workers without ``master`` get one all the same: uWSGI would leave them
-    without supervision, which nobody wants.
+    without supervision, which nobody wants. Loggers need somebody who reads the log.
     """
-    return not settings.process.master and settings.workers.processes <= 1
-
-
-def _become_worker(command: Command, first: Prepared) -> None:
-    """Be the only process, in a fresh interpreter; does not return."""
-    boot = Boot(
-        generation=first.number,
-        master_pid=0,
-        started_on=command.started_on,
-        scoreboard_fd=first.scoreboard.fileno,
-        control_fd=NO_FD,
-        configuration=first.configuration.to_json(),
-        listeners=to_wire(first.listeners),
-        title=command.title,
-    )
-    boot_fd = boot.write()
-    for fileno in (boot_fd, *first.descriptors()):
-        os.set_inheritable(fileno, True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execve(sys.executable, interpreter_arguments(boot_fd), dict(first.environ))
-
-
-def socket_options_of(settings: Settings) -> SocketOptions:
-    """How the sockets of ``settings`` are opened."""
-    sockets = settings.sockets
-    return SocketOptions(
-        backlog=sockets.listen,
-        mode=sockets.chmod_socket,
-        owner=_owner(sockets.chown_socket) if sockets.chown_socket else None,
-        reuse_port=sockets.reuse_port,
-        freebind=sockets.freebind,
-        keepalive=sockets.so_keepalive,
-        fast_open=sockets.tcp_fast_open,
-        receive_buffer=sockets.socket_rcvbuf,
-        send_buffer=sockets.socket_sndbuf,
+    return not (
+        settings.process.master
+        or settings.workers.processes != 1
+        or settings.logging.log_master
     )
 
 
-def _owner(text: str) -> tuple[int, int]:
-    user, _, group = text.partition(":")
-    try:
-        return (find_uid(user) if user else -1, find_gid(group) if group else -1)
-    except StartupError as exc:
-        raise ConfigError(f"chown-socket: {exc}") from exc
+def check_purpose(configuration: Configuration, *, has_inherited: bool) -> None:
+    """Raise StartupError if there is nothing the instance could do."""
+    settings = configuration.settings
+    if configuration.listeners or has_inherited:
+        return
+    if not any(
+        (
+            settings.daemons.attach_daemon,
+            settings.daemons.attach_daemon2,
+            settings.daemons.smart_attach_daemon,
+            settings.daemons.smart_attach_daemon2,
+            settings.emperor.emperor,
+            settings.process.no_server,
+            settings.signals.cron,
+            settings.signals.cron2,
+            settings.spooler.spooler,
+        )
+    ):
+        raise StartupError(
+            "there is nothing to listen on: name an address "
+            "(http = :8080, socket = /run/site.sock, …)"
+        )
 
 
-def _leave_terminal(settings: Settings) -> Launcher | None:
-    process = settings.process
-    log_path = process.daemonize or process.daemonize2 or settings.logging.logto
-    launcher = None
-    if process.daemonize or process.daemonize2:
-        launcher = Launcher.detach()
-    if log_path:
-        redirect_log(log_path)
-    return launcher
-
-
-def _greet(configuration: Configuration) -> None:
+def greet(configuration: Configuration) -> None:
+    """Say what starts here, and what the user should know of the configuration."""
     bits = 64 if sys.maxsize > 2**32 else 32
     now = time.strftime("%a %b %e %H:%M:%S %Y")
     log(f"*** Starting geuwsgi {__version__} ({bits}bit) on [{now}] ***")
@@ -272,38 +264,31 @@ def _greet(configuration: Configuration) -> None:
     log(f"detected number of CPU cores: {os.cpu_count()}")
     if os.getuid() == 0 and not configuration.settings.process.uid:
         log("*** WARNING: the server runs as root (use the --uid option) ***")
-    _print_notes(configuration)
+    print_notes(configuration)
 
 
-def _print_notes(configuration: Configuration) -> None:
+def print_notes(configuration: Configuration) -> None:
     for note in configuration.notes:
         log(str(note))
 
 
-def _write_pidfiles(*paths: str | None) -> list[PidFile]:
-    pidfiles = [PidFile(path) for path in paths if path]
-    for pidfile in pidfiles:
-        log(f"writing pidfile to {pidfile.path}")
-        pidfile.write(os.getpid())
-    return pidfiles
-
-
-def _set_limits(settings: Settings) -> None:
+def set_limits(settings: Settings) -> None:
+    """Take max-fd, limit-as, limit-nproc and prio. Raises StartupError."""
     wanted = (
         ("max-fd", resource.RLIMIT_NOFILE, settings.process.max_fd),
         ("limit-as", resource.RLIMIT_AS, settings.limits.limit_as),
         ("limit-nproc", resource.RLIMIT_NPROC, settings.limits.limit_nproc),
     )
     for name, which, value in wanted:
-        if value:
-            _, hard = resource.getrlimit(which)
-            if hard not in (resource.RLIM_INFINITY,) and os.getuid() != 0:
-                value = min(value, hard)
-            try:
-                resource.setrlimit(
-                    which, (value, max(value, hard) if hard >= 0 else hard)
-                )
-            except (OSError, ValueError) as exc:
-                raise StartupError(f"{name}: cannot be set to {value}: {exc}") from exc
+        if not value:
+            continue
+        _, hard = resource.getrlimit(which)
+        if hard != resource.RLIM_INFINITY:
+            hard = max(hard, value) if os.getuid() == 0 else hard
+            value = min(value, hard)
+        try:
+            resource.setrlimit(which, (value, hard))
+        except (OSError, ValueError) as exc:
+            raise StartupError(f"{name}: cannot be set to {value}: {exc}") from exc
     if settings.limits.prio:
         os.setpriority(os.PRIO_PROCESS, 0, settings.limits.prio)

@@ -1,4 +1,4 @@
-"""A generation's resources: configuration, listeners, scoreboard.
+"""A generation's resources: configuration, listeners, shared memory.
 
 Opened before its template starts, closed when its last process has ended.
 """
@@ -7,30 +7,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from geuwsgi.background.commons import Commons
 from geuwsgi.config import Configuration
+from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.events import Plan, Role
-from geuwsgi.net.listeners import Listener, dropped
+from geuwsgi.net.inherited import InheritedSocket
+from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
 from geuwsgi.shared.scoreboard import Scoreboard
+from geuwsgi.worker.privileges import find_gid, find_uid
 
 
 @dataclass(slots=True, eq=False)
 class Prepared:
     """What the master holds for one generation.
 
-    ``environ`` is what its processes get, ``regions`` the shared memory they map, by
-    name. The descriptors belong to this object until :meth:`close`.
+    ``environ`` is what its processes get. ``commons`` is handed from one generation to
+    the next, which keeps of it what its options still ask for.
     """
 
     number: int
     configuration: Configuration
     listeners: list[Listener]
     scoreboard: Scoreboard
+    commons: Commons
     plan: Plan
     environ: Mapping[str, str]
-    regions: dict[str, int] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -40,7 +44,7 @@ class Prepared:
         """What a template must inherit."""
         filenos = {listener.fileno() for listener in self.listeners}
         filenos.add(self.scoreboard.fileno)
-        filenos.update(self.regions.values())
+        filenos.update(self.commons.descriptors())
         return sorted(filenos)
 
     def close_listeners(self, kept: Sequence[Listener] = ()) -> None:
@@ -48,16 +52,85 @@ class Prepared:
         for listener in dropped(self.listeners, kept):
             listener.close(vacuum=self.settings.process.vacuum)
 
-    def close(self) -> None:
-        """Free the shared memory; the listeners are closed apart."""
+    def close(self, successor: Prepared | None = None) -> None:
+        """Free the shared memory that ``successor`` has not taken over.
+
+        The listeners are closed apart.
+        """
         self.scoreboard.close()
-        for fileno in self.regions.values():
-            os.close(fileno)
-        self.regions = {}
+        if successor is None:
+            self.commons.close()
+        elif self.commons is not successor.commons:
+            self.commons.release(successor.commons)
 
 
-# Reads the configuration anew as generation n; the listeners are those open now.
-Prepare = Callable[[int, Sequence[Listener]], Prepared]
+# Reads the configuration anew as generation n, after the one that serves now.
+Prepare = Callable[[int, Prepared], Prepared]
+
+
+def prepare(
+    configuration: Configuration,
+    number: int,
+    *,
+    directory: str,
+    environ: Mapping[str, str],
+    log: Callable[[str], None],
+    former: Prepared | None = None,
+    inherited: Sequence[InheritedSocket] = (),
+) -> Prepared:
+    """Open what generation ``number`` needs; go to the directory it works in.
+
+    What ``former`` has open on the same addresses is kept. Raises StartupError,
+    ConfigError or ConfigErrors; nothing is left open then.
+    """
+    settings = configuration.settings
+    _change_directory(directory, settings.process.chdir, log)
+    if settings.sockets.umask is not None:
+        os.umask(settings.sockets.umask)
+    existing = former.listeners if former is not None else ()
+    listeners = open_listeners(
+        configuration.listeners,
+        socket_options_of(settings),
+        protocol=settings.sockets.protocol or "uwsgi",
+        abstract=settings.sockets.abstract_socket,
+        existing=existing,
+        inherited=inherited,
+    )
+    try:
+        commons = Commons.create(
+            settings, previous=former.commons if former else None, log=log
+        )
+    except BaseException:
+        for listener in dropped(listeners, existing):
+            listener.close(vacuum=True)
+        raise
+    known = {id(listener.socket) for listener in existing}
+    for index, listener in enumerate(listeners):
+        if id(listener.socket) not in known:
+            log(listener.describe(index))
+    plan = plan_of(settings)
+    return Prepared(
+        number=number,
+        configuration=configuration,
+        listeners=listeners,
+        scoreboard=Scoreboard.create(plan.slots or plan.default_slots()),
+        commons=commons,
+        plan=plan,
+        environ=environ_of(settings, environ),
+    )
+
+
+def _change_directory(
+    start: str, chdir: str | None, log: Callable[[str], None]
+) -> None:
+    try:
+        os.chdir(start)
+        if chdir:
+            os.chdir(chdir)
+            log(f"chdir() to {chdir}")
+    except OSError as exc:
+        reason = (exc.strerror or str(exc)).lower()
+        raise StartupError(f"chdir to {chdir or start}: {reason}") from exc
 
 
 def cores_of(settings: Settings) -> int:
@@ -68,10 +141,9 @@ def cores_of(settings: Settings) -> int:
 
 def plan_of(settings: Settings) -> Plan:
     """What the policy has to know of ``settings``."""
-    members = {Role.WORKER: settings.workers.processes}
     reload = settings.reload
     return Plan(
-        members=members,
+        members={Role.WORKER: settings.workers.processes},
         cores=cores_of(settings),
         lazy_apps=settings.workers.lazy_apps or settings.workers.lazy,
         need_app=bool(settings.python.need_app),
@@ -93,3 +165,27 @@ def environ_of(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
     for name in settings.process.unenv:
         environ.pop(name, None)
     return environ
+
+
+def socket_options_of(settings: Settings) -> SocketOptions:
+    """How the sockets of ``settings`` are opened."""
+    sockets = settings.sockets
+    return SocketOptions(
+        backlog=sockets.listen,
+        mode=sockets.chmod_socket,
+        owner=_owner(sockets.chown_socket) if sockets.chown_socket else None,
+        reuse_port=sockets.reuse_port,
+        freebind=sockets.freebind,
+        keepalive=sockets.so_keepalive,
+        fast_open=sockets.tcp_fast_open,
+        receive_buffer=sockets.socket_rcvbuf,
+        send_buffer=sockets.socket_sndbuf,
+    )
+
+
+def _owner(text: str) -> tuple[int, int]:
+    user, _, group = text.partition(":")
+    try:
+        return (find_uid(user) if user else -1, find_gid(group) if group else -1)
+    except StartupError as exc:
+        raise ConfigError(f"chown-socket: {exc}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from geuwsgi.worker.boot import Boot, interpreter_arguments
 
 @dataclass(slots=True, eq=False)
 class MemberProcess:
-    """A process a template was told to fork; ``pid`` is 0 until it says HELLO."""
+    """A process a template was told to fork; ``pid`` is 0 until it says HELLO.
+
+    ``row`` is its row of the scoreboard.
+    """
 
     serial: int
     generation: int
     role: Role
     number: int
     channel: Channel
+    row: memoryview[int]
     pid: int = 0
     is_deaf: bool = False  # its channel has ended
 
@@ -37,10 +42,11 @@ class TemplateProcess:
     pid: int
     channel: Channel
     is_deaf: bool = False
+    kill_at: float = math.inf
 
     @classmethod
     def start(
-        cls, prepared: Prepared, *, started_on: int, title: str
+        cls, prepared: Prepared, *, started_on: int, title: str, request_log_fd: int
     ) -> TemplateProcess:
         """Start the template of ``prepared`` in a fresh interpreter.
 
@@ -57,7 +63,8 @@ class TemplateProcess:
             listeners=to_wire(prepared.listeners),
             is_reload=prepared.number > 1,
             title=title,
-            regions=prepared.regions,
+            commons=prepared.commons.to_wire(),
+            request_log_fd=request_log_fd,
         )
         boot_fd = boot.write()
         settings = prepared.settings
@@ -66,7 +73,12 @@ class TemplateProcess:
                 interpreter_arguments(boot_fd),
                 stdin=None if settings.process.honour_stdin else subprocess.DEVNULL,
                 env=dict(prepared.environ),
-                pass_fds=[boot_fd, theirs.fileno(), *prepared.descriptors()],
+                pass_fds=[
+                    boot_fd,
+                    theirs.fileno(),
+                    request_log_fd,
+                    *prepared.descriptors(),
+                ],
             )
         except BaseException:
             channel.close()

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import geuwsgi
 
@@ -28,7 +29,7 @@ class Boot:
     """``master_pid`` is 0 and ``control_fd`` NO_FD in a process without a master.
 
     ``configuration`` and ``listeners`` are the texts of ``Configuration.to_json`` and
-    ``listeners.to_wire``. ``regions`` names shared memory by its descriptor.
+    ``listeners.to_wire``, ``commons`` is what ``Commons.to_wire`` returns.
     """
 
     generation: int
@@ -38,9 +39,10 @@ class Boot:
     control_fd: int
     configuration: str
     listeners: str
+    request_log_fd: int = 2
     is_reload: bool = False
     title: str = ""
-    regions: dict[str, int] = field(default_factory=dict)
+    commons: dict[str, Any] = field(default_factory=dict)
 
     def write(self) -> int:
         """Put it into an anonymous file; the caller closes the descriptor."""

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 from geuwsgi import api
 from geuwsgi.api import ApiContext
+from geuwsgi.background.commons import Commons
 from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
 from geuwsgi.net.listeners import from_wire
+from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
 from geuwsgi.worker.assemble import build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
@@ -56,6 +58,7 @@ class Instance:
             numproc=workers.processes,
             master_pid=boot.master_pid,
             is_reload=boot.is_reload,
+            commons=Commons.from_wire(boot.commons),
             set_title=lambda title: _ignore(set_title(title)),
         )
         self._module = api.install(self._context)
@@ -124,6 +127,9 @@ class Instance:
             context.mule_id = order.number
         context.is_spooler = order.role == "spooler"
         context.slot = slot
+        context.commons.enter(
+            role=order.role, number=order.number, slot=slot.index, wait=wait_in_hub
+        )
         if control is not None:
             context.reload_instance = lambda: _sent(control, Kind.RELOAD)
             context.stop_instance = lambda: _sent(control, Kind.SHUTDOWN)
@@ -137,6 +143,7 @@ class Instance:
             applications=self.applications,
             slot=slot,
             worker_id=order.number,
+            commons=context.commons,
         )
         context.site = server.site
         context.set_accepting = lambda accepting: (

@@ -1,0 +1,42 @@
+"""Side jobs of the master: touched files, the fifo, crons, daemons, …
+
+A duty is made from a generation's settings, begins when that generation serves, and
+ends when the next one does or the instance stops. It runs in the master's loop, so it
+must never block; what takes long is a child process. It decides nothing about workers:
+it *asks*, and the policy decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from geuwsgi.master.events import Request
+
+
+class Desk(Protocol):
+    """What the master does for a duty."""
+
+    def ask(self, request: Request, why: str) -> None:
+        """Ask the policy for something; ``why`` is for the log."""
+
+    def watch(self, fileno: int, callback: Callable[[], None]) -> None:
+        """Call back whenever ``fileno`` can be read, until ``unwatch``."""
+
+    def unwatch(self, fileno: int) -> None: ...
+
+    def expect(self, pid: int, callback: Callable[[int], None]) -> None:
+        """Call back with the exit status when the child ``pid`` has ended."""
+
+
+class Duty:
+    """One side job. Each method does nothing unless a duty says otherwise."""
+
+    def begin(self, desk: Desk) -> None:
+        """The generation serves now."""
+
+    def tick(self, now: float) -> None:
+        """About once in each check-interval; ``now`` is monotonic seconds."""
+
+    def end(self) -> None:
+        """Another generation's duties take over, or the instance stops."""

@@ -1,0 +1,93 @@
+"""Files whose change is a command: touch-reload and its kin.
+
+A file is touched when its time of modification changes in either direction, when it
+appears or when it vanishes. Times are compared to the nanosecond: two touches within
+one second are two (uWSGI sees one).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.events import Request
+from geuwsgi.options import Settings
+
+ABSENT = -1
+
+
+@dataclass(slots=True)
+class Watched:
+    """One file, what is done when it is touched, and when it last was."""
+
+    path: str
+    action: Callable[[Desk, str], None]
+    modified_ns: int = ABSENT
+
+
+class TouchDuty(Duty):
+    """Looks at the files once in each turn."""
+
+    def __init__(self, watched: Iterable[Watched]) -> None:
+        self._watched = list(watched)
+        self._desk: Desk | None = None
+
+    def begin(self, desk: Desk) -> None:
+        self._desk = desk
+        for file in self._watched:
+            file.modified_ns = time_of(file.path)
+
+    def tick(self, now: float) -> None:
+        assert self._desk is not None
+        for file in self._watched:
+            modified_ns = time_of(file.path)
+            if modified_ns != file.modified_ns:
+                file.modified_ns = modified_ns
+                file.action(self._desk, file.path)
+
+
+def time_of(path: str) -> int:
+    """When ``path`` was modified, in nanoseconds; ABSENT if it is not there."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return ABSENT
+
+
+def asking(request: Request) -> Callable[[Desk, str], None]:
+    """An action that asks for ``request``."""
+    return lambda desk, path: desk.ask(request, f"{path} was touched")
+
+
+def running(command: str) -> Callable[[Desk, str], None]:
+    """An action that runs a shell command and does not wait for it."""
+
+    def run(desk: Desk, path: str) -> None:
+        process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL)
+        process.returncode = 0  # the loop buries it
+        desk.expect(process.pid, lambda status: None)
+
+    return run
+
+
+def touch_duty(settings: Settings) -> TouchDuty | None:
+    """The duty that ``settings`` ask for; None if they ask for none."""
+    options = settings.reload
+    watched = [
+        Watched(path, asking(request))
+        for paths, request in (
+            (options.touch_reload, Request.RELOAD),
+            (options.touch_workers_reload, Request.RELOAD_WORKERS),
+            (options.touch_chain_reload, Request.CHAIN_RELOAD),
+            (options.touch_mules_reload, Request.RELOAD_MULES),
+            (options.touch_spoolers_reload, Request.RELOAD_SPOOLERS),
+        )
+        for path in paths
+    ]
+    for text in options.touch_exec:
+        path, _, command = text.partition(" ")
+        watched.append(Watched(path, running(command.strip())))
+    return TouchDuty(watched) if watched else None
