@@ -179,6 +179,11 @@ class Workers(Section):
         TEXT,
         implies=("master",),
     )
+    sticky: str | None = option(
+        "send requests of one session to one worker: cookie:NAME, query:NAME, header:NAME or addr",
+        TEXT,
+        since="geuwsgi",
+    )
     thread_stacksize: int = option(
         "give threads a stack of this many KB",
         KIB,

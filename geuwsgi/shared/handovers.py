@@ -39,6 +39,9 @@ class Handovers:
 
     def __init__(self, pairs: Iterable[tuple[socket.socket, socket.socket]]) -> None:
         self._pairs = list(pairs)
+        for end in (end for pair in self._pairs for end in pair):
+            # On the object as well: in a patched process it is gevent's, which waits.
+            end.setblocking(False)
 
     @classmethod
     def create(cls, workers: int) -> Handovers:
@@ -47,7 +50,6 @@ class Handovers:
         for _ in range(workers):
             pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
             for end in pair:
-                end.setblocking(False)
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
             pairs.append(pair)
         return cls(pairs)

@@ -18,12 +18,14 @@ from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits
 from geuwsgi.server.static.build import file_service, static_files
+from geuwsgi.server.sticky import Sticky, parse_sticky
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.serve import Server
 
 if TYPE_CHECKING:
+    from geuwsgi.background.commons import Commons
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
@@ -79,6 +81,7 @@ def build_server(
     applications: Applications,
     slot: ScoreboardSlot,
     worker_id: int,
+    commons: Commons,
 ) -> Server:
     """Build the server of one worker, in the process that will serve."""
     settings = configuration.settings
@@ -118,11 +121,21 @@ def build_server(
     site.stages = (*rules.stages, *(() if static is None else (static,)))
     site.response_filters = rules.response_filters
     site.error_answers = rules.error_answers
+    if settings.workers.sticky and commons.handovers is not None:
+        server.stick(_sticky(settings, commons, worker_id), commons.handovers)
     websockets = build_websockets(settings.websockets)
     site.upgrade_offers += (websockets.offer,)
     server.on_second.append(websockets.tick)
     server.on_drain.append(websockets.drain)
     return server
+
+
+def _sticky(settings: Settings, commons: Commons, worker_id: int) -> Sticky:
+    workers = settings.workers
+    kind, name = parse_sticky(workers.sticky or "")
+    sessions = commons.sessions.local()
+    assert sessions is not None
+    return Sticky(kind, name, sessions, worker_id=worker_id, workers=workers.processes)
 
 
 def check_rules(configuration: Configuration) -> None:
@@ -131,6 +144,8 @@ def check_rules(configuration: Configuration) -> None:
     For the template, before it forks workers that would all fail.
     """
     settings = configuration.settings
+    if settings.workers.sticky:
+        parse_sticky(settings.workers.sticky)
     kit = Kit(
         file_service(settings.static, settings.offload),
         lambda line: None,

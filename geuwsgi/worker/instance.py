@@ -24,6 +24,7 @@ from geuwsgi.worker.assemble import build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.procname import Titles, set_title
+from geuwsgi.worker.sources import Sources
 from geuwsgi.wsgi.applications import Applications
 from geuwsgi.wsgi.interpreter import prepare_interpreter
 from geuwsgi.wsgi.loader import load_applications
@@ -47,6 +48,9 @@ class Instance:
         self.scoreboard = Scoreboard.attach(boot.scoreboard_fd)
         self.applications = Applications()
         self.load_error: str | None = None
+        self.sources: Sources | None = None
+        if self.settings.reload.py_autoreload:
+            self.sources = Sources(self.settings.reload.py_auto_reload_ignore)
         self._titles = Titles.of(self.settings.process, boot.title)
         workers = self.settings.workers
         self._context = ApiContext(
