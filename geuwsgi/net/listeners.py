@@ -202,7 +202,9 @@ def _parse_one(spec: ListenerSpec, protocol: str, abstract: bool) -> _Wanted:
                     f"{spec.address!r} names no certificate and key"
                     " (address,certificate,key)"
                 )
-    address = parse_address(text, abstract=abstract)
+        elif spoken == "http-to-https":
+            text, _ = split_tls(text)  # the rest is where it redirects to
+    address = parse_address(text.removeprefix("addr="), abstract=abstract)
     return _Wanted(spec.kind, spoken, text, address, certificate, spec.origin)
 
 

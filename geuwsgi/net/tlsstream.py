@@ -87,6 +87,10 @@ class TlsStream(Stream):
 
     # Reading
 
+    def unread(self, received: bytes) -> None:
+        """Take bytes of the handshake that were read from under this stream."""
+        self._incoming.write(received)
+
     def recv(self, size: int) -> bytes:
         while True:
             try:

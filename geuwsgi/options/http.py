@@ -203,3 +203,8 @@ class Http(Section):
         when_true=1,
         takes=Takes.MAYBE,
     )
+    trusted_proxies: tuple[str, ...] = option(
+        "believe PROXY headers, Forwarded and X-Forwarded-* of these networks only",
+        TEXTS,
+        since="geuwsgi",
+    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.offload.upstream import Connector
+from geuwsgi.protocol.forwarded import TrustedProxies
+from geuwsgi.server.edges import Edge, edge_of
+from geuwsgi.server.forwarding import Forwarding
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits
@@ -74,6 +78,21 @@ def limits_of(settings: Settings, listener: Listener) -> Limits:
     )
 
 
+def build_edges(settings: Settings, listeners: Sequence[Listener]) -> list[Edge]:
+    """Load the certificates of all listeners, before workers are forked.
+
+    Raises ConfigError.
+    """
+
+    def report(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    return [
+        edge_of(listener, settings.http, settings.sockets, report)
+        for listener in listeners
+    ]
+
+
 def build_server(
     configuration: Configuration,
     *,
@@ -82,6 +101,7 @@ def build_server(
     slot: ScoreboardSlot,
     worker_id: int,
     commons: Commons,
+    edges: Sequence[Edge] = (),
 ) -> Server:
     """Build the server of one worker, in the process that will serve."""
     settings = configuration.settings
@@ -94,6 +114,7 @@ def build_server(
         counters=slot.view,
         cores=cores_of(settings),
         limits=lambda listener: limits_of(settings, listener),
+        edges=edges,
         max_fields=max(settings.limits.max_vars, 128),
         environ=environ,
         harakiri=settings.workers.harakiri,
@@ -119,6 +140,10 @@ def build_server(
     )
     static = static_files(settings.static, files)
     site.stages = (*rules.stages, *(() if static is None else (static,)))
+    if settings.http.trusted_proxies:
+        trusted = TrustedProxies(settings.http.trusted_proxies)
+        site.stages = (Forwarding(trusted), *site.stages)
+        site.trust_forwarded_proto = False
     site.response_filters = rules.response_filters
     site.error_answers = rules.error_answers
     if settings.workers.sticky and commons.handovers is not None:

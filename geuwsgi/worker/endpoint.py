@@ -6,14 +6,13 @@ import _socket
 import socket
 from typing import TYPE_CHECKING, Any
 
-from geuwsgi.net.stream import Stream
 from geuwsgi.server.connection import Connection
-from geuwsgi.server.httpconnection import HttpConnection
 from geuwsgi.server.uwsgiconnection import UwsgiConnection
 from geuwsgi.shared.handovers import Handover
 
 if TYPE_CHECKING:
     from geuwsgi.net.listener import Listener
+    from geuwsgi.server.edges import Edge
     from geuwsgi.server.site import Limits, Site
 
 #: What uWSGI says of a peer without an address.
@@ -29,12 +28,21 @@ class Endpoint:
     in all workers.
     """
 
-    __slots__ = ("_environ", "_index", "_is_unix", "_limits", "_site", "family")
+    __slots__ = (
+        "_edge",
+        "_environ",
+        "_index",
+        "_is_unix",
+        "_limits",
+        "_site",
+        "family",
+    )
 
     def __init__(
-        self, index: int, listener: Listener, limits: Limits, site: Site
+        self, index: int, listener: Listener, limits: Limits, site: Site, edge: Edge
     ) -> None:
         self._index = index
+        self._edge = edge
         self._limits = limits
         self._site = site
         self.family = listener.socket.family
@@ -46,6 +54,7 @@ class Endpoint:
                 "SERVER_NAME": socket.gethostname(),
                 "SERVER_PORT": listener.server_port,
                 "SCRIPT_NAME": "",
+                **edge.environ,
             }
 
     def accept(self, sock: _socket.socket, address: Any) -> Connection:
@@ -69,14 +78,14 @@ class Endpoint:
     def _connection(self, sock: _socket.socket, peer: dict[str, str]) -> Connection:
         site = self._site
         limits = self._limits
-        stream = Stream(sock, site.hub, site.clock, limits.write_timeout)
+        stream = self._edge.stream(sock, site, limits.write_timeout)
         connection: Connection
         if self._environ is None:
             connection = UwsgiConnection(site, stream, site.base_environ, limits)
         else:
             environ = self._environ.copy()
             environ.update(peer)
-            connection = HttpConnection(site, stream, environ, limits)
+            connection = self._edge.http_connection(site, stream, environ, limits)
         connection.listener = self._index
         return connection
 

@@ -20,7 +20,7 @@ from geuwsgi.errors import StartupError
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
-from geuwsgi.worker.assemble import build_server, check_rules, cores_of
+from geuwsgi.worker.assemble import build_edges, build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.procname import Titles, set_title
@@ -31,6 +31,7 @@ from geuwsgi.wsgi.loader import load_applications
 
 if TYPE_CHECKING:
     from geuwsgi.options import Settings
+    from geuwsgi.server.edges import Edge
     from geuwsgi.worker.channel import Control
     from geuwsgi.worker.life import Order
     from geuwsgi.worker.serve import Server
@@ -48,6 +49,7 @@ class Instance:
         self.scoreboard = Scoreboard.attach(boot.scoreboard_fd)
         self.applications = Applications()
         self.load_error: str | None = None
+        self._edges: list[Edge] = []
         self.sources: Sources | None = None
         if self.settings.reload.py_autoreload:
             self.sources = Sources(self.settings.reload.py_auto_reload_ignore)
@@ -105,6 +107,7 @@ class Instance:
             print(line, file=sys.stderr, flush=True)
 
         check_rules(self.configuration)
+        self._edges = build_edges(self.settings, self._context.listeners)
         prepare_interpreter(self.settings.python, report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
@@ -148,6 +151,7 @@ class Instance:
             slot=slot,
             worker_id=order.number,
             commons=context.commons,
+            edges=self._edges,
         )
         context.site = server.site
         context.set_accepting = lambda accepting: (

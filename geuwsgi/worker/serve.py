@@ -27,6 +27,7 @@ from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.connection import Connection, greenlet_body
 from geuwsgi.server.context import ConnectionGreenlet
 from geuwsgi.server.cores import Cores
+from geuwsgi.server.edges import PLAIN, Edge
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.site import Limits, Site
 from geuwsgi.server.sticky import Sticky
@@ -79,7 +80,8 @@ class Server:
 
     Made after the fork, in the process and thread that serve: it takes that
     thread's hub. ``cores`` is how many requests run at once (uWSGI: gevent);
-    ``limits`` says what peers of a listener may do.
+    ``limits`` says what peers of a listener may do, ``edges`` how their connections
+    begin: one for each listener, or none where all are plain.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Server:
         counters: memoryview[int],
         cores: int,
         limits: Callable[[Listener], Limits],
+        edges: Sequence[Edge] = (),
         max_fields: int = 256,
         environ: dict[str, object] | None = None,
         harakiri: float = 0.0,
@@ -132,7 +135,13 @@ class Server:
         self._accept_errors = 0.0
         self._box: Any = None
         self._endpoints = [
-            Endpoint(index, listener, limits(listener), self.site)
+            Endpoint(
+                index,
+                listener,
+                limits(listener),
+                self.site,
+                edges[index] if edges else PLAIN,
+            )
             for index, listener in enumerate(listeners)
         ]
         self._acceptors = [
