@@ -32,6 +32,7 @@ from geuwsgi.log.loggers import (
 )
 from geuwsgi.log.pipe import LineReader, MasterStream
 from geuwsgi.log.sinks import DatagramSink, FdSink, Sink
+from geuwsgi.log.stamp import line_stamp
 from geuwsgi.options.logging import Logging
 
 STANDARD_FDS = (1, 2)
@@ -114,6 +115,10 @@ class Output:
         self._touched_reopen = touched_reopen
         self._touched_rotate = touched_rotate
         self._file: FileSink | None = None
+        self._former = sys.stdout, sys.stderr
+        stamp = line_stamp(options.logging)
+        if stamp is not None:
+            sys.stderr = MasterStream(_write_to_stderr, stamp)
 
     def redirect(self, target: str) -> None:
         """Have the log go to ``target`` from now on (uWSGI: logto2)."""
@@ -152,6 +157,7 @@ class Output:
 
     def close(self) -> None:
         """Write what is left, after all other processes have ended."""
+        sys.stdout, sys.stderr = self._former
 
 
 class MasterOutput(Output):
@@ -200,8 +206,9 @@ class MasterOutput(Output):
         _redirect(pipe)
         os.close(pipe)
         self.readers = tuple(self._streams)
-        self._former = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = MasterStream(self._lines.write)
+        sys.stdout = sys.stderr = MasterStream(
+            self._lines.write, line_stamp(options.logging)
+        )
 
     def redirect(self, target: str) -> None:
         """See Output; loggers that the options name stay."""
@@ -235,7 +242,7 @@ class MasterOutput(Output):
 
     def close(self) -> None:
         """See Output."""
-        sys.stdout, sys.stderr = self._former
+        super().close()
         for fd, reader in self._streams.items():
             reader.drain()
             os.close(fd)
@@ -314,6 +321,12 @@ def _time_of(path: str) -> int:
 
 def _encoders(texts: Iterable[str]) -> list[Encoder]:
     return [compile_encoder(text) for text in texts]
+
+
+def _write_to_stderr(line: bytes) -> None:
+    # A full disk is no reason to stop serving.
+    with contextlib.suppress(OSError):
+        os.write(2, line)
 
 
 def _redirect(fd: int) -> None:

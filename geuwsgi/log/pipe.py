@@ -66,19 +66,25 @@ class LineReader:
 
 
 class MasterStream(io.TextIOBase):
-    """A text file whose lines go to ``write``; what is written is never waited for."""
+    """A text file whose lines go to ``write``, with what ``stamp`` says before each."""
 
     encoding = "utf-8"
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], object],
+        stamp: Callable[[], str] | None = None,
+    ) -> None:
         self._write = write
+        self._stamp = stamp
         self._rest = ""
 
     def write(self, text: str) -> int:
         """Take ``text``; what follows the last newline waits for its line's end."""
         *lines, self._rest = (self._rest + text).split("\n")
+        stamp = self._stamp() if self._stamp is not None and lines else ""
         for line in lines:
-            self._write(f"{line}\n".encode("utf-8", "backslashreplace"))
+            self._write(f"{stamp}{line}\n".encode("utf-8", "backslashreplace"))
         return len(text)
 
     def writable(self) -> bool:

@@ -81,6 +81,8 @@ class Site:
     error_answers: tuple[Callable[[Exchange, int], bool], ...] = ()
     #: Called for requests that ask for an upgrade, to offer it in the environ.
     upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
+    #: Gives what stands before the server's own lines (uWSGI: log-date).
+    stamp: Callable[[], str] | None = None
     #: Called with each ended exchange; None when no request is logged.
     log_request: Callable[[Exchange], None] | None = None
     #: The same for requests that asked to be logged where none is.
@@ -109,5 +111,6 @@ class Site:
 
     def report(self, line: str) -> None:
         """Write a line to the log."""
-        sys.stderr.write(line + "\n")
+        stamp = "" if self.stamp is None else self.stamp()
+        sys.stderr.write(f"{stamp}{line}\n")
         sys.stderr.flush()

@@ -45,7 +45,7 @@ class StatsOptions:
 
 
 class StatsServer:
-    """Serves visitors of ``listener``, which is closed by `close`."""
+    """Serves visitors of ``listener``, which stays the caller's."""
 
     def __init__(
         self,
@@ -75,12 +75,11 @@ class StatsServer:
             if now >= visit.deadline:
                 visit.expire()
 
-    def close(self, *, vacuum: bool = False) -> None:
-        """Leave all visitors and close the listener."""
+    def close(self) -> None:
+        """Leave all visitors and accept no more."""
         for visit in list(self._visits):
             visit.close()
         self._selector.unregister(self._listener.socket)
-        self._listener.close(vacuum=vacuum)
 
     def _accept(self, mask: int) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,13 @@ def test_with_log_master_the_master_writes_everything() -> None:
 def test_with_log_master_a_file_may_be_the_target() -> None:
     assert run(log_master=True, target="a.log") == ["the end"]
     assert Path("a.log").read_text().splitlines() == ALL
+
+
+@pytest.mark.parametrize("log_master", [False, True])
+def test_the_lines_of_the_master_have_their_date(log_master: bool) -> None:
+    lines = run(log_master=log_master, log_date="%Y")
+    assert re.fullmatch(r"\d{4} - from the master", lines[0])
+    assert {"on stdout", "on stderr", "a request", "the end"} <= set(lines)
 
 
 def test_a_logger_gets_everything() -> None:

@@ -41,6 +41,7 @@ class Loop:
         self.delays = False
         self._delayed: list[Deliver] = []
         self.server = StatsServer(listener, self.selector, self._ask, options)
+        self._listener = listener
         self._stop = False
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -64,7 +65,8 @@ class Loop:
     def close(self) -> None:
         self._stop = True
         self._thread.join()
-        self.server.close(vacuum=True)
+        self.server.close()
+        self._listener.close(vacuum=True)
         assert not self.selector.get_map()
         self.selector.close()
         self.board.close()
