@@ -7,13 +7,12 @@ run there); without an answer they are left out.
 
 from __future__ import annotations
 
-import socket
-import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from geuwsgi.net.backlog import waiting_connections
 from geuwsgi.net.listener import Listener
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.shared.scoreboard import Scoreboard
@@ -181,22 +180,9 @@ def worker_details(
     }
 
 
-# struct tcp_info of Linux: eight bytes, then numbers of four. On a listening socket
-# tcpi_unacked (the fifth) is what waits, tcpi_sacked (the sixth) the backlog.
-
-
 def socket_stats(listener: Listener) -> SocketStats:
-    """Return the state of ``listener``; the queue of Unix sockets is not told."""
-    queue = 0
-    max_queue = 0
-    if listener.socket.family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            found = listener.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-            numbers = struct.unpack_from("8x6I", found)
-        except (OSError, AttributeError, struct.error):
-            pass  # another system, or a socket that was closed
-        else:
-            queue, max_queue = numbers[4], numbers[5]
+    """Return the state of ``listener``."""
+    queue, max_queue = waiting_connections(listener.socket)
     return SocketStats(
         name=listener.name,
         proto=listener.protocol,
