@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import geuwsgi
+from geuwsgi.net.backlog import waiting_connections
 from geuwsgi.server.context import current_exchange
 from geuwsgi.shared import scoreboard
 
@@ -236,7 +237,7 @@ class _Instance:
             listener = self._context.listeners[socket_no]
         except IndexError:
             raise ValueError(f"there is no socket {socket_no}") from None
-        return _backlog(listener.socket)
+        return waiting_connections(listener.socket)[0]
 
     def ready(self) -> bool | None:
         """Return True once the instance serves, else None."""
@@ -249,14 +250,6 @@ class _Instance:
     def setprocname(self, name: str) -> None:
         """Set the title of this process."""
         self._context.set_title(name)
-
-
-def _backlog(listening: socket.socket) -> int:
-    """Return tcpi_unacked of a listening socket: what waits for accept()."""
-    if listening.family == socket.AF_UNIX or not hasattr(socket, "TCP_INFO"):
-        return 0
-    info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    return int.from_bytes(info[24:28], sys.byteorder)
 
 
 def micros() -> int:
