@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
+from geuwsgi.log.stamp import line_stamp
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
 from geuwsgi.server.edges import Edge, edge_of
@@ -102,6 +103,7 @@ def build_server(
     worker_id: int,
     commons: Commons,
     edges: Sequence[Edge] = (),
+    request_log_fd: int = 2,
 ) -> Server:
     """Build the server of one worker, in the process that will serve."""
     settings = configuration.settings
@@ -127,7 +129,8 @@ def build_server(
     ]
     if settings.wsgi.wsgi_disable_file_wrapper:
         del site.base_environ["wsgi.file_wrapper"]
-    _set_request_log(server, settings, slot)
+    _set_request_log(server, settings, slot, request_log_fd)
+    site.stamp = line_stamp(settings.logging)
     files = file_service(settings.static, settings.offload)
     kit = Kit(
         files,
@@ -180,7 +183,9 @@ def check_rules(configuration: Configuration) -> None:
     build_routing(configuration.assignments, settings.headers, settings.routing, kit)
 
 
-def _set_request_log(server: Server, settings: Settings, slot: ScoreboardSlot) -> None:
+def _set_request_log(
+    server: Server, settings: Settings, slot: ScoreboardSlot, fileno: int
+) -> None:
     site = server.site
     logging = settings.logging
     board = slot.scoreboard
@@ -197,7 +202,7 @@ def _set_request_log(server: Server, settings: Settings, slot: ScoreboardSlot) -
             ]
         ),
     )
-    outlet = request_outlet(2, logging.log_buffer)
+    outlet = request_outlet(fileno, logging.log_buffer)
     server.on_second.append(outlet.tick)
     atexit.register(outlet.close)
     logger = request_logger(

@@ -17,6 +17,7 @@ from geuwsgi.api import ApiContext
 from geuwsgi.background.commons import Commons
 from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
+from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
@@ -100,11 +101,12 @@ class Instance:
         Raises StartupError for options that cannot be meant.
         """
         failures: list[str] = []
+        stamp = line_stamp(self.settings.logging)
 
         def report(line: str) -> None:
             if line.startswith("unable to load app"):
                 failures.append(line)
-            print(line, file=sys.stderr, flush=True)
+            print(f"{stamp() if stamp else ''}{line}", file=sys.stderr, flush=True)
 
         check_rules(self.configuration)
         self._edges = build_edges(self.settings, self._context.listeners)
@@ -152,6 +154,7 @@ class Instance:
             worker_id=order.number,
             commons=context.commons,
             edges=self._edges,
+            request_log_fd=self.boot.request_log_fd,
         )
         context.site = server.site
         context.set_accepting = lambda accepting: (
