@@ -11,6 +11,7 @@ Kinds hold no state and know nothing of files, sections or other options.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
@@ -35,7 +36,9 @@ class Takes(Enum):
     VALUE = "value"
 
 
-class Reading(NamedTuple, Generic[T]):
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    # No NamedTuple: Python 3.10 lets none be generic.
     value: T
     note: str = ""
 
