@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geuwsgi.errors import ConfigError
+from geuwsgi.errors import ConfigError, RemoteProtocolError
 from geuwsgi.server.pattern import compile_pattern
 
 
@@ -35,3 +35,17 @@ def test_pcre_spellings_are_understood(pattern: str, subject: str, found: str) -
 def test_a_malformed_pattern_is_refused_by_name(pattern: str) -> None:
     with pytest.raises(ConfigError, match="malformed regular expression"):
         compile_pattern(pattern)
+
+
+def test_a_text_too_long_for_the_pattern_is_refused_not_passed() -> None:
+    pattern = compile_pattern("^/admin.*x.*y.*z")
+    assert 100 < pattern.limit < 1000
+    assert pattern.search("/admin x y z")
+    with pytest.raises(RemoteProtocolError):
+        pattern.search("/admin" + "x" * 1000)
+    assert compile_pattern("^/admin").limit == 0
+
+
+def test_a_pattern_that_never_ends_is_refused() -> None:
+    with pytest.raises(ConfigError, match="in so many ways"):
+        compile_pattern(r"^/(\w+\s?)*$")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError
+from geuwsgi.server.pattern import Pattern
 from geuwsgi.server.routing.visit import Outcome, Visit
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def always(visit: Visit) -> bool:
     return True
 
 
-def matches(variable: str, pattern: re.Pattern[str]) -> Condition:
+def matches(variable: str, pattern: Pattern) -> Condition:
     """The condition of ``route``: a pattern found in a variable."""
     search = pattern.search
 
@@ -99,7 +99,7 @@ def matches(variable: str, pattern: re.Pattern[str]) -> Condition:
     return test
 
 
-def status_is(text: str, pattern: re.Pattern[str]) -> Condition:
+def status_is(text: str, pattern: Pattern) -> Condition:
     """The condition of ``*-route-status``: the number itself, or a pattern."""
     if text.isdigit():
         return lambda visit: str(visit.exchange.code) == text

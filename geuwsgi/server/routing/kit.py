@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from geuwsgi.errors import ConfigError
-from geuwsgi.server.pattern import compile_pattern
+from geuwsgi.server.pattern import Pattern, compile_pattern
 from geuwsgi.server.routing.template import FUNCTIONS, Function, Template, new_uuid
 
 if TYPE_CHECKING:
-    import re
-
     from geuwsgi.offload.upstream import Connector
     from geuwsgi.server.routing.visit import Visit
     from geuwsgi.server.static.build import FileService
@@ -70,7 +68,7 @@ class Kit:
             },
         )
 
-    def pattern(self, text: str) -> re.Pattern[str]:
+    def pattern(self, text: str) -> Pattern:
         """Compile a regular expression of a rule."""
         return compile_pattern(text)
 

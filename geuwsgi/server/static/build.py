@@ -103,7 +103,15 @@ def _mime_table(paths: tuple[str, ...]) -> MimeTable:
 
 
 def _search(pattern: str) -> Callable[[str], object]:
-    return compile_pattern(pattern).search
+    compiled = compile_pattern(pattern)
+
+    def search(text: str) -> object:
+        # No date and no twin for an absurd path, but the file all the same.
+        if compiled.limit and len(text) > compiled.limit:
+            return None
+        return compiled.search(text)
+
+    return search
 
 
 def _expires_rules(static: Static) -> Iterator[ExpiresRule]:
