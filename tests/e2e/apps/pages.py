@@ -254,6 +254,7 @@ class Waits:
     def __init__(self) -> None:
         self.gevent_event = gevent.event.Event()
         self.threading_event = threading.Event()
+        self.thread_event = threading.Event()
         self.queue: queue.Queue[str] = queue.Queue()
         self.condition = threading.Condition()
         self.read_end, self.write_end = os.pipe()
@@ -269,7 +270,7 @@ class Waits:
             with self.condition:
                 return self.condition.wait(10)
         if kind == "thread":
-            waiter = threading.Thread(target=self.threading_event.wait, args=(10,))
+            waiter = threading.Thread(target=self.thread_event.wait, args=(10,))
             waiter.start()
             waiter.join()
             return True
@@ -281,8 +282,10 @@ class Waits:
     def wake(self, kind: str) -> None:
         if kind == "gevent":
             self.gevent_event.set()
-        elif kind in ("threading", "thread"):
+        elif kind == "threading":
             self.threading_event.set()
+        elif kind == "thread":
+            self.thread_event.set()
         elif kind == "queue":
             self.queue.put("item")
         elif kind == "condition":
