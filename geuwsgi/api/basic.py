@@ -64,7 +64,7 @@ def as_bytes(value: str | bytes) -> bytes:
     """Return what a "str or bytes" argument means; TypeError for others."""
     if isinstance(value, str):
         return value.encode()
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     raise TypeError(f"a bytes-like object or str is required, not {type(value)}")
 

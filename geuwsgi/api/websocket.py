@@ -122,7 +122,7 @@ def websocket_send(message: Text, request_context: Exchange | None = None) -> No
     """Send a text message, UTF-8 if it is bytes; OSError at the end."""
     exchange = request_context or current_exchange()
     websocket = _websocket(exchange, "unable to send websocket message")
-    payload = message.encode() if type(message) is str else as_bytes(message)
+    payload = message if type(message) is bytes else as_bytes(message)
     try:
         websocket.send(payload, TEXT)
     except WebSocketClosed as closed:
