@@ -18,8 +18,6 @@ class Head(Protocol):
     def code(self) -> int: ...
     @property
     def count(self) -> int: ...
-    @property
-    def content_length(self) -> int: ...
 
 
 class Record(Protocol):
@@ -77,10 +75,7 @@ def escape(text: str) -> str:
 
 def header_count(record: Record) -> int:
     """Return how many header fields the application gave."""
-    head = record.head
-    if head is None:
-        return 0
-    return head.count + (head.content_length >= 0)
+    return 0 if record.head is None else record.head.count
 
 
 def packet_of(record: Record) -> tuple[int, int]:

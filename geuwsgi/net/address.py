@@ -112,10 +112,23 @@ def parse_address(text: str, *, abstract: bool = False) -> Address:
 def split_tls(text: str) -> tuple[str, str]:
     """Split ``address,certificate,key,…`` after the address.
 
-    The second part is empty if there is none. For the options whose sockets speak TLS.
+    The keyval form of ``https2`` (``addr=…,cert=…,key=…``) is put into that order. The
+    second part is empty if there is no certificate. For options whose sockets speak TLS.
     """
+    if text.lstrip().startswith(_KEYVAL_NAMES):
+        pairs = [item.partition("=")[::2] for item in text.split(",")]
+        values = {name.strip(): value.strip() for name, value in pairs}
+        parts = [
+            values.get(name, "") for name in ("cert", "key", "ciphers", "clientca")
+        ]
+        return values.get("addr", ""), ",".join(parts).rstrip(",")
     address, _, certificate = text.partition(",")
     return address.strip(), certificate.strip()
+
+
+_KEYVAL_NAMES = tuple(
+    f"{name}=" for name in ("addr", "cert", "key", "ciphers", "clientca", "spdy")
+)
 
 
 def match_interface(pattern: str, addresses: Sequence[str]) -> str:

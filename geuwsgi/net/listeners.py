@@ -117,6 +117,10 @@ _KINDS: Mapping[str, tuple[str, bool]] = {
 }
 
 
+# They differ in TCP_DEFER_ACCEPT, which is off for both.
+_SHARED_KINDS = frozenset({"shared-socket", "undeferred-shared-socket"})
+
+
 def open_listeners(
     specs: Iterable[ListenerSpec],
     options: SocketOptions | None = None,
@@ -161,7 +165,7 @@ class _Wanted:
 
     @property
     def is_shared(self) -> bool:
-        return self.kind == "shared-socket"
+        return self.kind in _SHARED_KINDS
 
 
 def _parse(
@@ -193,14 +197,13 @@ def _parse_one(spec: ListenerSpec, protocol: str, abstract: bool) -> _Wanted:
     text = spec.address.strip()
     certificate = ""
     spoken = ""
-    if spec.kind != "shared-socket":
+    if spec.kind not in _SHARED_KINDS:
         spoken, with_tls = protocol_of(spec.kind, protocol)
         if with_tls:
             text, certificate = split_tls(text)
-            if "," not in certificate:
+            if not certificate:
                 raise ConfigError(
-                    f"{spec.address!r} names no certificate and key"
-                    " (address,certificate,key)"
+                    f"{spec.address!r} names no certificate (address,certificate,key)"
                 )
         elif spoken == "http-to-https":
             text, _ = split_tls(text)  # the rest is where it redirects to

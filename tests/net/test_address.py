@@ -141,6 +141,15 @@ def test_the_certificate_follows_the_address() -> None:
     assert split_tls(":443") == (":443", "")
 
 
+def test_the_keyval_form_of_https2_means_the_same() -> None:
+    assert split_tls("addr=:443,cert=a.crt,key=a.key") == (":443", "a.crt,a.key")
+    assert split_tls("cert=a.crt,addr=:443,clientca=ca.crt") == (
+        ":443",
+        "a.crt,,,ca.crt",
+    )
+    assert split_tls("addr=:443,spdy=1") == (":443", "")
+
+
 def test_host_and_port_are_written_with_brackets_where_needed() -> None:
     assert format_host_port("::1", 80) == "[::1]:80"
     assert format_host_port("localhost", 80) == "localhost:80"

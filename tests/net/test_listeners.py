@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from geuwsgi.config.resolve import LISTENERS
 from geuwsgi.errors import ConfigErrors, StartupError
 from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import (
@@ -23,6 +24,7 @@ from geuwsgi.net.listeners import (
     dropped,
     from_wire,
     open_listeners,
+    protocol_of,
     to_wire,
 )
 
@@ -278,8 +280,7 @@ def test_all_malformed_addresses_are_reported_together() -> None:
     assert str(caught.value).splitlines() == [
         "app.ini:1: http: malformed port 'http' in the address ':http'",
         "app.ini:3: socket: 'a.sock' is used already (app.ini:2)",
-        "app.ini:4: https: ':8443' names no certificate and key"
-        " (address,certificate,key)",
+        "app.ini:4: https: ':8443' names no certificate (address,certificate,key)",
         "app.ini:5: gopher-socket: unknown kind of socket 'gopher-socket'",
     ]
     assert os.listdir() == []
@@ -312,6 +313,18 @@ def test_shared_sockets_are_found_by_number(open_all: Open) -> None:
         f"uwsgi socket 0 mapped to shared socket 0 ({listeners[0].name})"
         f" fd {listeners[0].fileno()}"
     )
+
+
+def test_every_kind_of_listener_of_the_options_is_known() -> None:
+    for kind in LISTENERS - {"shared-socket", "undeferred-shared-socket"}:
+        assert protocol_of(kind, "uwsgi")
+
+
+def test_an_undeferred_shared_socket_is_a_shared_socket(open_all: Open) -> None:
+    (listener,) = open_all(
+        ("undeferred-shared-socket", "127.0.0.1:0"), ("https2", "addr==0,cert=a.pem")
+    )
+    assert (listener.shared, listener.tls) == (0, "a.pem")
 
 
 def test_a_shared_socket_that_is_not_there_is_named() -> None:
