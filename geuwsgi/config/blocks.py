@@ -8,7 +8,7 @@ None is an item that leaves ``%(_)`` as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from geuwsgi.config.host import Host, SourceError
@@ -57,6 +57,7 @@ class Surroundings(NamedTuple):
     """What a condition may ask: the machine, and the options read so far."""
 
     host: Host
+    environ: Mapping[str, str]
     value_of: Callable[[str], str | None]
     """The value of the first pair of that name, "" if it stood alone, or None."""
 
@@ -89,7 +90,7 @@ class Block(NamedTuple):
 
 def _if_env(argument: str, around: Surroundings) -> str | None:
     name, equals, wanted = argument.partition("=")
-    value = around.host.environ.get(name)
+    value = around.environ.get(name)
     if value is None or (equals and value != wanted):
         return None
     return value

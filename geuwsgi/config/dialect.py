@@ -11,13 +11,16 @@ Everything wrong is collected in ``errors``, with its place; reading goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from geuwsgi.config.arguments import guess_argument
 from geuwsgi.config.blocks import LOOPS, Block, Surroundings
+from geuwsgi.config.directives import DIRECTIVES
 from geuwsgi.config.getopt import ORIGIN as COMMAND_LINE
 from geuwsgi.config.host import Host, SourceError
 from geuwsgi.config.magic import MagicTable
 from geuwsgi.config.model import Assignment, Note, Topic
+from geuwsgi.config.pair import Pair
 from geuwsgi.config.parsers import parse_document
 from geuwsgi.config.placeholders import Endless, evaluate, substitute
 from geuwsgi.config.sources import (
@@ -47,20 +50,6 @@ _NOT_OPTIONS = frozenset(
 )
 
 
-class Pair:
-    """One option on its way. ``is_raw`` values take no part in substitution."""
-
-    __slots__ = ("is_raw", "name", "origin", "value")
-
-    def __init__(
-        self, name: str, value: str | None, origin: str, *, is_raw: bool = False
-    ) -> None:
-        self.name = name
-        self.value = value
-        self.origin = origin
-        self.is_raw = is_raw
-
-
 class Reader:
     """Reads one configuration. Used once, by one caller."""
 
@@ -68,24 +57,28 @@ class Reader:
         self.registry = registry
         self.host = host
         self.magic = magic
+        # What is found.
         self.pairs: list[Pair] = []
         self.errors: list[ConfigError] = []
         self.notes: list[Note] = []
         self.variables: set[str] = set()
         """Names that are variables of the user's: declared so, or referred to."""
         self.exit_status: int | None = None
-        self._environ = dict(host.environ)
-        self._block: Block | None = None
+        # What directives open, forbid and prepare for what follows.
+        self.environ = dict(host.environ)
+        self.block: Block | None = None
+        self.forbidden: frozenset[str] | None = None
+        self.allowed: frozenset[str] | None = None
+        self.templates: dict[str, str] = {}
+        self.late_templates: dict[str, str] = {}
+        self.before: list[str] = []
+        self.after: list[str] = []
+        # Where the reader stands.
+        self._first: dict[str, Pair] = {}
         self._in_block = False
-        self._depth = 0
         self._last_file = ""
-        self._open_files: list[tuple[str, str]] = []
-        self._templates: dict[str, str] = {}
-        self._late_templates: dict[str, str] = {}
-        self._forbidden: frozenset[str] | None = None
-        self._allowed: frozenset[str] | None = None
-        self._before: list[str] = []
-        self._after: list[str] = []
+        self._open_files: list[str] = []
+        self._ancestry: frozenset[str] = frozenset()
 
     # -- feeding -----------------------------------------------------------------
 
@@ -121,64 +114,68 @@ class Reader:
 
     def add(self, name: str, value: str | None, origin: str) -> None:
         """Take one option: into the open block's hands, or as a pair."""
-        if self._forbidden is not None and name in self._forbidden:
+        if self.forbidden is not None and name in self.forbidden:
             self.error(f"option {name!r} is forbidden by a blacklist", origin)
             return
-        allowed = self._allowed
+        allowed = self.allowed
         if allowed is not None and name not in allowed and name != "end-whitelist":
             self.error(f"option {name!r} is not on the whitelist", origin)
             return
         if not self._in_block:
             if name in _ENDS:
-                self._block = None
-            elif self._block is not None:
-                self._add_in_block(self._block, name, value, origin)
+                self.block = None
+            elif self.block is not None:
+                self._add_in_block(self.block, name, value, origin)
                 return
-        self._store(name, value, origin)
+        self.store(name, value, origin)
 
     def _add_in_block(
         self, block: Block, name: str, value: str | None, origin: str
     ) -> None:
         if name == "else" and block.name not in LOOPS:
-            self._block = block._replace(inverted=not block.inverted)
-            self.pairs.append(Pair(name, value, origin, is_raw=True))
+            self.block = block._replace(inverted=not block.inverted)
+            self.append(Pair(name, value, origin, is_raw=True))
             return
         try:
-            items = block.items(Surroundings(self.host, self._value_so_far))
+            items = block.items(
+                Surroundings(self.host, self.environ, self._value_so_far)
+            )
         except (SourceError, ValueError) as exc:
             self.error(str(exc), block.origin)
-            self._block = None
+            self.block = None
             return
         self._in_block = True
         for item in items:
             filled = value
             if value is not None and item is not None:
                 filled = value.replace("%(_)", item)
-            self._store(name, filled, origin)
+            self.store(name, filled, origin)
         self._in_block = False
 
-    def _store(self, name: str, value: str | None, origin: str) -> None:
+    def store(self, name: str, value: str | None, origin: str) -> None:
         if len(self.pairs) >= MAX_PAIRS:
             if len(self.pairs) == MAX_PAIRS:
-                self.pairs.append(Pair(name, value, origin, is_raw=True))
+                self.append(Pair(name, value, origin, is_raw=True))
                 self.error("the configuration never ends", origin)
             return
         option = self.registry.option(name)
-        act = None if option is None else _DIRECTIVES.get(option.name)
+        act = None if option is None else DIRECTIVES.get(option.name)
         is_raw = act is not None and option is not None and option.directive
-        pair = Pair(name, value, origin, is_raw=is_raw)
-        self.pairs.append(pair)
+        pair = Pair(name, value, origin, is_raw=is_raw, ancestry=self._ancestry)
+        self.append(pair)
         if act is not None:
             act(self, pair)
-        elif name in self._templates:
+        elif name in self.templates:
             pair.is_raw = True
-            self._instantiate(self._templates[name], pair)
+            self._descend(pair, f"option {name}", self._instantiate)
+
+    def append(self, pair: Pair) -> None:
+        self.pairs.append(pair)
+        self._first.setdefault(pair.name, pair)
 
     def _value_so_far(self, name: str) -> str | None:
-        for pair in self.pairs:
-            if pair.name == name:
-                return pair.value or ""
-        return None
+        pair = self._first.get(name)
+        return None if pair is None else pair.value or ""
 
     def error(self, message: str, origin: str) -> None:
         self.errors.append(ConfigError(message, origin))
@@ -198,27 +195,35 @@ class Reader:
             self.error(f"{text!r} names a section, but no file was read yet", origin)
         elif not kind and source.name:
             self.error(f"cannot tell the format of {text!r} from its name", origin)
-        elif (name, source.section) in self._open_files:
-            self.error(f"{text!r} is included by itself", origin)
         else:
-            self._open_files.append((name, source.section))
+            kind = kind or parse_source(name).format or "ini"
             try:
-                kind = kind or parse_source(name).format or "ini"
                 self._read(source._replace(name=name, format=kind), origin, is_first)
             except SourceError as exc:
                 self.error(str(exc), origin)
-            finally:
-                self._open_files.pop()
 
     def _read(self, source: Source, origin: str, is_first: bool) -> None:
         name = source.name
-        local = is_local(name)
-        path = self.host.real_path(name) if local else ""
+        path = self.host.real_path(name) if is_local(name) else ""
+        key = f"{path or name}:{source.section}"
+        if key in self._open_files:
+            self.error(f"{name!r} is included by itself", origin)
+            return
+        self._open_files.append(key)
+        try:
+            self._read_text(source, path, origin, is_first)
+        finally:
+            self._open_files.pop()
+
+    def _read_text(
+        self, source: Source, path: str, origin: str, is_first: bool
+    ) -> None:
+        name = source.name
         shown = f"{name}:{source.section}" if source.section else name
         self.magic.enter(shown, path=path, section=source.section, is_first=is_first)
         self._last_file = name
         text = decode(read_source(path or name, self.host))
-        text = "".join([*self._before, text, *self._after])
+        text = "".join([*self.before, text, *self.after])
 
         def lost(letter: str, line: int) -> None:
             message = f"'%{letter}' is no magic variable and becomes nothing"
@@ -245,13 +250,13 @@ class Reader:
 
     def finish(self) -> list[Assignment]:
         """All options in order, with their values substituted."""
-        if self._block is not None:
-            message = f"{self._block.name!r} has no end"
-            self.notes.append(Note(Topic.SOURCE, message, self._block.origin))
+        if self.block is not None:
+            message = f"{self.block.name!r} has no end"
+            self.notes.append(Note(Topic.SOURCE, message, self.block.origin))
         done = 0
         while done < len(self.pairs):
             done = len(self.pairs)
-            self._substitute("$", self._environ.get)
+            self._substitute("$", self.environ.get)
             self._substitute("@", self._content)
             self._substitute("%", self._placeholder)
             for pair in self.pairs[:done]:
@@ -282,184 +287,35 @@ class Reader:
         return value
 
     def _late(self, pair: Pair) -> None:
+        """Let an ``inherit`` or an option made of others add its pairs."""
         if pair.is_raw:
             return
+        template = self.late_templates.get(pair.name)
         if pair.name == "inherit":
             pair.is_raw = True
-            self.load(pair.value or "", "", pair.origin, is_first=False)
-        elif pair.name in self._late_templates:
+            self._descend(pair, f"file {pair.value}", self._inherit)
+        elif template is not None:
             pair.is_raw = True
-            self._instantiate(self._late_templates[pair.name], pair)
+            self._descend(pair, f"option {pair.name}", self._instantiate)
 
-    def _instantiate(self, template: str, pair: Pair) -> None:
-        if self._depth >= MAX_DEPTH:
-            self.error(f"option {pair.name!r} is made of itself", pair.origin)
+    def _descend(self, pair: Pair, what: str, act: Callable[[Pair], None]) -> None:
+        if what in pair.ancestry or len(pair.ancestry) >= MAX_DEPTH:
+            self.error(f"{what} leads to itself", pair.origin)
             return
-        self._depth += 1
+        before = self._ancestry
+        self._ancestry = pair.ancestry | {what}
+        act(pair)
+        self._ancestry = before
+
+    def _inherit(self, pair: Pair) -> None:
+        self.load(pair.value or "", "", pair.origin, is_first=False)
+
+    def _instantiate(self, pair: Pair) -> None:
+        template = self.late_templates.get(pair.name) or self.templates[pair.name]
         arguments = (pair.value or "").split(" ")
         for index in range(len(arguments), 0, -1):
             template = template.replace(f"${index}", arguments[index - 1])
         for part in template.split(";"):
             name, equals, value = part.partition("=")
             if name:
-                self._store(name, value if equals else None, pair.origin)
-        self._depth -= 1
-
-    # -- directives --------------------------------------------------------------
-
-    def _include(self, pair: Pair) -> None:
-        self.load(pair.value or "", "", pair.origin, is_first=False)
-
-    def _open_block(self, pair: Pair) -> None:
-        if self._block is not None:
-            message = f"{pair.name!r} inside {self._block.name!r}: blocks do not nest"
-            self.error(message, pair.origin)
-            return
-        option = self.registry.option(pair.name)
-        name = option.name if option else pair.name
-        self._block = Block(name, pair.value or "", pair.origin)
-
-    def _set(self, pair: Pair) -> None:
-        name, equals, value = (pair.value or "").partition("=")
-        if not equals:
-            self.error(f"{pair.name}: {pair.value!r} is not name=value", pair.origin)
-            return
-        # A variable set on the command line is no slip of the pen.
-        self._store(name, value, f"{pair.origin}, {pair.name}")
-
-    def _set_placeholder(self, pair: Pair) -> None:
-        name, equals, value = (pair.value or "").partition("=")
-        if not equals:
-            self.error(f"{pair.name}: {pair.value!r} is not name=value", pair.origin)
-        elif self.registry.find(name) is not None:
-            message = f"{name!r} is an option and cannot be a placeholder"
-            self.error(message, pair.origin)
-        else:
-            self.variables.add(name)
-            self.pairs.append(Pair(name, value, pair.origin))
-
-    def _resolve(self, pair: Pair) -> None:
-        name, equals, host_name = (pair.value or "").partition("=")
-        if not equals:
-            self.error(f"{pair.name}: {pair.value!r} is not name=host", pair.origin)
-            return
-        try:
-            address = self.host.resolve(host_name)
-        except SourceError as exc:
-            self.error(str(exc), pair.origin)
-            return
-        self.variables.add(name)
-        self.pairs.append(Pair(name, address, pair.origin, is_raw=True))
-
-    def _declare(self, pair: Pair) -> None:
-        name, equals, template = (pair.value or "").partition("=")
-        if not equals:
-            self.error(f"{pair.name}: {pair.value!r} is not name=template", pair.origin)
-        elif self.registry.find(name) is not None:
-            self.error(f"{name!r} is an option already", pair.origin)
-        else:
-            self.variables.add(name)
-            late = pair.name == "declare-option2"
-            (self._late_templates if late else self._templates)[name] = template
-
-    def _inject(self, pair: Pair) -> None:
-        texts = self._before if pair.name == "inject-before" else self._after
-        try:
-            texts.append(decode(read_source(pair.value or "", self.host)))
-        except SourceError as exc:
-            self.error(str(exc), pair.origin)
-
-    def _restrict(self, pair: Pair) -> None:
-        names = frozenset((pair.value or "").split()) | {f"end-{pair.name}"}
-        if pair.name == "blacklist":
-            self._forbidden = names - {"end-blacklist"}
-        else:
-            self._allowed = names
-
-    def _unrestrict(self, pair: Pair) -> None:
-        if pair.name == "end-blacklist":
-            self._forbidden = None
-        else:
-            self._allowed = None
-
-    def _print(self, pair: Pair) -> None:
-        self.notes.append(Note(Topic.PRINT, pair.value or ""))
-
-    def _set_environment(self, pair: Pair) -> None:
-        name, _, value = (pair.value or "").partition("=")
-        self._environ[name] = value
-
-    def _exit(self, pair: Pair) -> None:
-        if self.exit_status is None:
-            text = (pair.value or "").strip()
-            self.exit_status = int(text) if text.isdecimal() else 0
-
-
-def guess_argument(word: str) -> str | None:
-    """The option that a bare word of the command line stands for, or None."""
-    if word.endswith((".py", ".wsgi")):
-        return "wsgi-file"
-    head, colon, tail = word.rpartition(":")
-    if colon and tail.isdecimal():
-        return "http"
-    if word.isdecimal():
-        return "http"
-    if word.endswith((".sock", ".socket")):
-        return "http-socket"
-    module = (head or word).split(".")
-    if all(part.isidentifier() for part in module) and (not colon or tail):
-        return "module" if colon else None
-    return None
-
-
-def _loader(format: str) -> Callable[[Reader, Pair], None]:
-    def load(reader: Reader, pair: Pair) -> None:
-        reader.load(pair.value or "", format, pair.origin, is_first=True)
-
-    return load
-
-
-_DIRECTIVES: Mapping[str, Callable[[Reader, Pair], None]] = {
-    "ini": _loader("ini"),
-    "xml": _loader("xml"),
-    "yaml": _loader("yaml"),
-    "json": _loader("json"),
-    "toml": _loader("toml"),
-    "ini-paste": _loader("ini"),
-    "ini-paste-logged": _loader("ini"),
-    "ienv": Reader._set_environment,
-    "config": _loader(""),
-    "include": Reader._include,
-    "set": Reader._set,
-    "set-placeholder": Reader._set_placeholder,
-    "resolve": Reader._resolve,
-    "declare-option": Reader._declare,
-    "declare-option2": Reader._declare,
-    "inject-before": Reader._inject,
-    "inject-after": Reader._inject,
-    "blacklist": Reader._restrict,
-    "whitelist": Reader._restrict,
-    "end-blacklist": Reader._unrestrict,
-    "end-whitelist": Reader._unrestrict,
-    "iprint": Reader._print,
-    "exit": Reader._exit,
-    "for": Reader._open_block,
-    "for-glob": Reader._open_block,
-    "for-times": Reader._open_block,
-    "for-readline": Reader._open_block,
-    **{
-        f"if-{negation}{test}": Reader._open_block
-        for negation in ("", "not-")
-        for test in (
-            "env",
-            "opt",
-            "exists",
-            "file",
-            "dir",
-            "plugin",
-            "reload",
-            "hostname",
-            "hostname-match",
-        )
-    },
-}
+                self.store(name, value if equals else None, pair.origin)

@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 Lookup = Callable[[str], "str | None"]
 
-MAX_REPLACEMENTS = 500
-MAX_LENGTH = 1 << 20
+MAX_REPLACEMENTS = 2000
+MAX_DEPTH = 50
+MAX_LENGTH = 1 << 18
 _LEADING_INTEGER = re.compile(r"[ \t]*([+-]?[0-9]+)")
+_PARENTHESIS = re.compile(r"[()]")
 _INT64 = 1 << 63
 
 
@@ -24,41 +26,66 @@ class Endless(Exception):
 def substitute(text: str, symbol: str, lookup: Lookup) -> str:
     """``text`` with each ``symbol(key)`` replaced by what ``lookup`` says, if it does.
 
-    What is put in is looked through again, so a placeholder may hold another. Raises
-    Endless if that does not come to an end.
+    A key may hold other keys, which come first, and what is put in is looked through,
+    too. Raises Endless if that does not come to an end.
     """
-    opening = f"{symbol}("
-    start = 0
-    replacements = 0
-    while (found := text.find(opening, start)) >= 0:
-        end = _closing(text, found + 2)
-        inner = text.find(opening, found + 2)
-        if end < 0 or 0 <= inner < end:
-            start = found + 2
-            continue
-        key = text[found + 2 : end]
-        value = lookup(key) if key else None
+    return _Substitution(symbol, lookup).expand(text, 0)
+
+
+class _Substitution:
+    """One value's way through one pass; counts what it costs."""
+
+    def __init__(self, symbol: str, lookup: Lookup) -> None:
+        self._opening = f"{symbol}("
+        self._lookup = lookup
+        self._replacements = 0
+        self._length = 0
+
+    def expand(self, text: str, depth: int) -> str:
+        if self._opening not in text:
+            return text
+        closings = _closings(text)
+        pieces = []
+        done = 0
+        while (found := text.find(self._opening, done)) >= 0:
+            end = closings.get(found + 1)
+            if end is None:
+                pieces.append(text[done : found + 2])
+                done = found + 2
+                continue
+            key = self.expand(text[found + 2 : end], depth)
+            pieces.append(text[done:found])
+            pieces.append(self._value(key, depth))
+            done = end + 1
+        pieces.append(text[done:])
+        return "".join(pieces)
+
+    def _value(self, key: str, depth: int) -> str:
+        written = f"{self._opening}{key})"
+        value = self._lookup(key) if key else None
         if value is None:
-            start = found + 2
-            continue
-        text = f"{text[:found]}{value}{text[end + 1 :]}"
-        start = 0
-        replacements += 1
-        if replacements > MAX_REPLACEMENTS or len(text) > MAX_LENGTH:
-            raise Endless(f"{opening}{key}) leads to itself")
-    return text
+            return written
+        self._replacements += 1
+        self._length += len(value)
+        if (
+            depth >= MAX_DEPTH
+            or self._replacements > MAX_REPLACEMENTS
+            or self._length > MAX_LENGTH
+        ):
+            raise Endless(f"{written} leads to itself")
+        return self.expand(value, depth + 1)
 
 
-def _closing(text: str, start: int) -> int:
-    depth = 1
-    for index in range(start, len(text)):
-        if text[index] == "(":
-            depth += 1
-        elif text[index] == ")":
-            depth -= 1
-            if depth == 0:
-                return index
-    return -1
+def _closings(text: str) -> dict[int, int]:
+    """For each opening parenthesis the place of the one that closes it."""
+    closings = {}
+    opened = []
+    for match in _PARENTHESIS.finditer(text):
+        if match[0] == "(":
+            opened.append(match.start())
+        elif opened:
+            closings[opened.pop()] = match.start()
+    return closings
 
 
 def evaluate(expression: str, lookup: Lookup) -> str | None:

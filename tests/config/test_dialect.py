@@ -229,7 +229,9 @@ def test_directives_see_their_raw_text() -> None:
 
 
 def test_variables_set_early_are_seen_by_what_follows() -> None:
-    assert values(read_ini("ienv = PORT=80\nhttp = :$(PORT)"))["http"] == ":80"
+    text = "ienv = PORT=80\nhttp = :$(PORT)\nif-env = PORT\nmode = %(_)\nend"
+    assert values(read_ini(text))["http"] == ":80"
+    assert values(read_ini(text))["mode"] == "80"
 
 
 # -- set -----------------------------------------------------------------------------
@@ -282,8 +284,24 @@ def test_late_options_are_made_after_all_files() -> None:
 
 def test_an_option_made_of_itself_is_an_error() -> None:
     assert errors(read_ini("declare-option = a=a=$1\na=1")) == [
-        "app.ini:3: option 'a' is made of itself"
+        "app.ini:3: option a leads to itself"
     ]
+
+
+def test_a_late_option_made_of_itself_is_an_error() -> None:
+    assert errors(read_ini("declare-option2 = a=a=$1;a=$1\na=1")) == [
+        "app.ini:3: option a leads to itself",
+        "app.ini:3: option a leads to itself",
+    ]
+
+
+def test_a_file_that_inherits_itself_is_an_error() -> None:
+    assert errors(read_ini("inherit = app.ini\ninherit = b.ini")) == [
+        "app.ini:3: cannot read 'b.ini': No such file or directory",
+        "app.ini:2: file app.ini leads to itself",
+        "app.ini:3: cannot read 'b.ini': No such file or directory",
+    ]
+    assert len(errors(read_ini("inherit = ./%o"))) == 1
 
 
 def test_a_known_name_cannot_be_declared() -> None:
