@@ -34,15 +34,15 @@ def test_a_flag_is_off_for_the_four_words_of_uwsgi(text: str) -> None:
 
 
 def test_a_comment_behind_false_does_not_make_it_true() -> None:
-    value, note = FLAG.read("false # for now", ANY)
-    assert not value
-    assert note == "'false # for now' reads as false, comment left out"
+    reading = FLAG.read("false # for now", ANY)
+    assert not reading.value
+    assert reading.note == "'false # for now' reads as false, comment left out"
 
 
 def test_any_other_word_is_true_and_noted() -> None:
-    value, note = FLAG.read("maybe", ANY)
-    assert value
-    assert note == "'maybe' is neither true nor false; it reads as true"
+    reading = FLAG.read("maybe", ANY)
+    assert reading.value
+    assert reading.note == "'maybe' is neither true nor false; it reads as true"
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_numbers_keep_to_their_bounds() -> None:
 
 def test_seconds_may_have_fractions_and_units() -> None:
     assert SECONDS.read("2.5", ANY) == Reading(2.5)
-    value, note = SECONDS.read("5m", ANY)
-    assert value == 300
-    assert note == "'5m' reads with its unit, uWSGI ignores units"
+    reading = SECONDS.read("5m", ANY)
+    assert reading.value == 300
+    assert reading.note == "'5m' reads with its unit, uWSGI ignores units"
 
 
 @pytest.mark.parametrize(
