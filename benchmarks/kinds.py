@@ -10,12 +10,16 @@ from .servers import Wire
 
 @dataclass(frozen=True)
 class Requests:
-    """Load with these requests in turn; `half_load` paces it at half of the most."""
+    """Load with these requests in turn; `half_load` paces it at half of the most.
+
+    A request that does something many times over says so in `operations`.
+    """
 
     requests: tuple[bytes, ...]
     connections: int = 32
     close: bool = False
     half_load: bool = False
+    operations: int = 1
 
 
 @dataclass(frozen=True)
@@ -36,23 +40,37 @@ class Messages:
 
 
 @dataclass(frozen=True)
+class Start:
+    """From the command to the first answer, and the memory afterwards."""
+
+    connections: int = 1
+
+
+@dataclass(frozen=True)
 class Kind:
     """One row of plots: the same load on every server that speaks its wire.
 
-    `only` limits it to servers for which it makes sense; empty means all.
+    `only` limits it to servers for which it makes sense; empty means all. `options`
+    are for the servers that take uWSGI's, with `{directory}` for that of the round.
     """
 
     name: str
     title: str
     wire: Wire
     module: str
-    load: Requests | LongPolls | Messages
+    load: Requests | LongPolls | Messages | Start
     only: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    workers: int = 1
 
     @property
     def unit(self) -> str:
         if isinstance(self.load, LongPolls):
             return "woken/s"
+        if isinstance(self.load, Start):
+            return "starts/s"
+        if isinstance(self.load, Requests) and self.load.operations > 1:
+            return "operations/s"
         return "messages/s" if isinstance(self.load, Messages) else "requests/s"
 
 
@@ -109,6 +127,13 @@ KINDS: tuple[Kind, ...] = (
         Wire.UWSGI_TCP,
         "hello",
         Requests((uwsgi_packet(),), close=True),
+    ),
+    Kind(
+        "nginx",
+        "nginx in front on the same core, uwsgi protocol over a Unix socket",
+        Wire.NGINX,
+        "hello",
+        Requests((http_request(),)),
     ),
     Kind(
         "longpoll-10k",
@@ -192,6 +217,50 @@ KINDS: tuple[Kind, ...] = (
         "computing",
         Requests((http_request(),), half_load=True),
         ("geuwsgi", "uwsgi-gevent", "gunicorn-gevent", "pywsgi"),
+    ),
+    Kind(
+        "static",
+        "a static file of 10 KB",
+        Wire.HTTP,
+        "hello",
+        Requests((http_request("/static/page.css"),)),
+        ("geuwsgi", "uwsgi-gevent", "nginx"),
+        ("--static-map", "/static={directory}/static"),
+    ),
+    Kind(
+        "cache-get",
+        "reading the shared cache, values of 100 bytes",
+        Wire.HTTP,
+        "cache_operations",
+        Requests((http_request("/get"),), connections=4, operations=1000),
+        ("geuwsgi", "uwsgi-gevent"),
+        ("--cache2", "name=bench,items=5000,blocksize=1024"),
+    ),
+    Kind(
+        "cache-set",
+        "writing the shared cache, values of 100 bytes",
+        Wire.HTTP,
+        "cache_operations",
+        Requests((http_request("/set"),), connections=4, operations=1000),
+        ("geuwsgi", "uwsgi-gevent"),
+        ("--cache2", "name=bench,items=5000,blocksize=1024"),
+    ),
+    Kind(
+        "start",
+        "start-up with one worker, smallest page",
+        Wire.HTTP,
+        "hello",
+        Start(),
+        _WSGI,
+    ),
+    Kind(
+        "start-flask-4",
+        "start-up with four workers, Flask",
+        Wire.HTTP,
+        "flask_page",
+        Start(),
+        ("geuwsgi", "uwsgi-gevent", "gunicorn-gevent", "gunicorn-gthread", "granian"),
+        workers=4,
     ),
     Kind(
         "longpoll-100k",

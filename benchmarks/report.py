@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .kinds import Kind, LongPolls
+from .kinds import Kind, LongPolls, Start
 from .plot import bars, format_figure
 from .runner import Result
 from .servers import GEUWSGI, SERVERS
@@ -31,12 +31,18 @@ _LONG_POLL_COLUMNS = (
     ("kib_more_each", "KiB each"),
     ("kib_each", "KiB each, whole server"),
 )
+_START_COLUMNS = (
+    ("start_s", "seconds to the first answer"),
+    ("pss_kib", "memory KiB"),
+    ("kib_a_worker", "KiB a worker"),
+)
+_COLUMNS_OF = {LongPolls: _LONG_POLL_COLUMNS, Start: _START_COLUMNS}
 
 
 def table(result: Result) -> str:
     """The kind's table in Markdown, fastest server first."""
     kind = result.kind
-    columns = _LONG_POLL_COLUMNS if isinstance(kind.load, LongPolls) else _COLUMNS
+    columns = _COLUMNS_OF.get(type(kind.load), _COLUMNS)
     names = sorted(result.samples, key=lambda name: -(result.figure(name, "rate") or 0))
     lines = [
         "| server | "
@@ -138,6 +144,11 @@ def _plots(kind: Kind) -> tuple[tuple[str, str], ...]:
         return ("rate", kind.unit), (
             "kib_more_each",
             "KiB a connection, less is better",
+        )
+    if isinstance(kind.load, Start):
+        return (
+            ("start_s", "seconds, less is better"),
+            ("kib_a_worker", "KiB a worker, less is better"),
         )
     if kind.name == "latency":
         return (("p99_us", "99th percentile in µs, less is better"),)

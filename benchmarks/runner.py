@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 from .environment import APPLICATIONS, Environment
-from .kinds import Kind, LongPolls, Messages, Requests
+from .kinds import Kind, LongPolls, Messages, Requests, Start
 from .processes import Running
 from .requests import http_request, uwsgi_packet
-from .servers import Place, Server, Wire
+from .servers import Place, Server, Wire, front
 
 Sample = dict[str, float]
 """Figures of one server in one round: `rate`, `cpu_us`, `p50_us`, `errors`, …"""
@@ -102,21 +104,37 @@ def _measure(plan: Plan, kind: Kind, server: Server) -> Sample:
     connections = kind.load.connections
     with tempfile.TemporaryDirectory(prefix="geuwsgi-bench-") as name:
         place = Place(
-            plan.environment, Path(name), _free_port(), kind.module, connections
+            plan.environment,
+            Path(name),
+            _free_port(),
+            kind.module,
+            connections,
+            kind.workers,
+            kind.options,
         )
-        running = Running(
-            server.wires[kind.wire](place),
-            core=plan.server_core,
-            directory=APPLICATIONS,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": "."},
-        )
-        try:
+        static = place.directory / "static"
+        static.mkdir()
+        (static / "page.css").write_bytes(b"p { margin: 0 }\n" * 640)
+        with contextlib.ExitStack() as ending:
+            running = _start(plan, server.wires[kind.wire](place), ending)
+            if kind.wire is Wire.NGINX:
+                running.beside = _start(plan, front(place), ending)
             family, address, request = _probe(kind, place)
-            sample = {"start_s": running.wait_until_answering(family, address, request)}
+            started = running.wait_until_answering(family, address, request)
+            sample = {"start_s": started, "rate": 1 / started}
             sample |= _LOADS[type(kind.load)](plan, kind, place, running)
-        finally:
-            running.stop()
     return sample
+
+
+def _start(plan: Plan, command: list[str], ending: contextlib.ExitStack) -> Running:
+    running = Running(
+        command,
+        core=plan.server_core,
+        directory=APPLICATIONS,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    ending.callback(running.stop)
+    return running
 
 
 def _probe(kind: Kind, place: Place) -> tuple[int, str | tuple[str, int], bytes]:
@@ -160,10 +178,24 @@ def _requests(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
         *(("--close",) if load.close else ()),
     ]
     if not load.half_load:
-        return _loaded(plan, [*command, "--seconds", str(plan.seconds)], running)
+        sample = _loaded(plan, [*command, "--seconds", str(plan.seconds)], running)
+        sample["rate"] *= load.operations
+        sample["cpu_us"] /= load.operations
+        return sample
     most = _loaded(plan, [*command, "--seconds", "1"], running)["rate"]
     paced = [*command, "--rate", str(most / 2), "--seconds", str(plan.seconds)]
     return {**_loaded(plan, paced, running), "most": most}
+
+
+def _starting(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    # Some workers may still be on their way when the first one answers.
+    time.sleep(0.5)
+    usage = running.usage(memory=True)
+    return {
+        "pss_kib": usage.pss_kib,
+        "kib_a_worker": usage.pss_kib / kind.workers,
+        "errors": 0,
+    }
 
 
 def _messages(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
@@ -251,7 +283,12 @@ def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sampl
     return sample
 
 
-_LOADS = {Requests: _requests, Messages: _messages, LongPolls: _long_polls}
+_LOADS = {
+    Requests: _requests,
+    Messages: _messages,
+    LongPolls: _long_polls,
+    Start: _starting,
+}
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ class Wire(Enum):
     HTTP_HELD = "HTTP over TCP, many connections held"
     UWSGI_UNIX = "uwsgi protocol over a Unix socket"
     UWSGI_TCP = "uwsgi protocol over TCP"
+    NGINX = "HTTP to nginx, uwsgi protocol from there"
     WEBSOCKET = "websocket over TCP"
 
 
@@ -33,6 +34,9 @@ class Place:
     port: int
     module: str
     connections: int
+    workers: int = 1
+    options: tuple[str, ...] = ()
+    """Options of the kind for servers that take uWSGI's."""
 
     @property
     def address(self) -> str:
@@ -69,6 +73,8 @@ def _uwsgi_options(place: Place, *listener: str, gevent: bool = True) -> list[st
         "4096",
         "--disable-logging",
         "--log-5xx",
+        *(("--master", "--processes", str(place.workers)) if place.workers > 1 else ()),
+        *(text.format(directory=place.directory) for text in place.options),
     ]
 
 
@@ -90,6 +96,7 @@ def _uwsgi_family(
         Wire.HTTP_HELD: on("--http-socket", "{address}"),
         Wire.UWSGI_UNIX: on("--socket", "{socket}"),
         Wire.UWSGI_TCP: on("--socket", "{address}"),
+        Wire.NGINX: on("--socket", "{socket}"),
         Wire.WEBSOCKET: on("--http-socket", "{address}"),
     }
 
@@ -99,7 +106,8 @@ def _gunicorn(worker: str) -> Callable[..., Command]:
         def command(place: Place) -> list[str]:
             return [
                 place.peer("gunicorn"),
-                *("--worker-class", worker, "--workers", "1", "--threads", "4"),
+                *("--worker-class", worker, "--workers", str(place.workers)),
+                *("--threads", "4"),
                 *("--worker-connections", str(max(1000, place.connections + 100))),
                 *("--keep-alive", "75", "--backlog", "4096", "--log-level", "warning"),
                 *("--protocol", protocol, "--uwsgi-allow-from", "*"),
@@ -116,7 +124,8 @@ def _granian(interface: str, module: str | None = None) -> Command:
     def command(place: Place) -> list[str]:
         return [
             place.peer("granian"),
-            *("--interface", interface, "--workers", "1", "--runtime-threads", "1"),
+            *("--interface", interface, "--workers", str(place.workers)),
+            *("--runtime-threads", "1"),
             *(("--blocking-threads", "1") if interface == "wsgi" else ()),
             *("--http", "1", "--backlog", "4096", "--backpressure", "2048"),
             *("--no-ws", "--log-level", "warning"),
@@ -146,7 +155,8 @@ def _script(name: str) -> Command:
     return command
 
 
-def _nginx(place: Place) -> list[str]:
+def nginx(place: Place, location: str) -> list[str]:
+    """nginx with one process and this content of `location /`."""
     configuration = place.directory / "nginx.conf"
     configuration.write_text(
         f"""daemon off; master_process off; worker_processes 1;
@@ -162,11 +172,23 @@ def _nginx(place: Place) -> list[str]:
             server {{
                 listen {place.address} backlog=4096;
                 default_type text/plain;
-                location / {{ return 200 "Hello, World!"; }}
+                location / {{ {location} }}
+                location /static/ {{ root {place.directory}; }}
             }}
         }}"""
     )
     return ["nginx", "-c", str(configuration), "-p", str(place.directory)]
+
+
+def front(place: Place) -> list[str]:
+    """nginx as the front of a server on `place.socket`."""
+    return nginx(
+        place, f"include /etc/nginx/uwsgi_params; uwsgi_pass unix:{place.socket};"
+    )
+
+
+def _constant(place: Place) -> list[str]:
+    return nginx(place, 'return 200 "Hello, World!";')
 
 
 GEUWSGI = Server(
@@ -193,7 +215,7 @@ SERVERS: tuple[Server, ...] = (
             for wire, command in _uwsgi_family(
                 lambda place: place.peer("uwsgi"), gevent=False
             ).items()
-            if wire in (Wire.HTTP, Wire.UWSGI_UNIX, Wire.UWSGI_TCP)
+            if wire in (Wire.HTTP, Wire.UWSGI_UNIX, Wire.UWSGI_TCP, Wire.NGINX)
         },
     ),
     Server(
@@ -205,6 +227,7 @@ SERVERS: tuple[Server, ...] = (
             Wire.HTTP_HELD: _gunicorn("gevent")(),
             Wire.UWSGI_UNIX: _gunicorn("gevent")("uwsgi", unix=True),
             Wire.UWSGI_TCP: _gunicorn("gevent")("uwsgi"),
+            Wire.NGINX: _gunicorn("gevent")("uwsgi", unix=True),
         },
     ),
     Server(
@@ -233,7 +256,7 @@ SERVERS: tuple[Server, ...] = (
             Wire.HTTP_HELD: _script("pywsgi_server.py"),
         },
     ),
-    Server("nginx", "nginx, constant answer", "", {Wire.HTTP: _nginx}),
+    Server("nginx", "nginx, constant answer", "", {Wire.HTTP: _constant}),
     Server("picows", "picows", "picows", {Wire.WEBSOCKET: _script("picows_server.py")}),
     Server(
         "websockets",
