@@ -38,6 +38,8 @@ class FileSink(Unnamed):
         self._mode = mode
         self._owner = owner
         self._clock = clock
+        # The size is looked at between lines.
+        self.takes_many = not max_bytes
         try:
             self._fd = self._open(os.O_TRUNC if truncate else 0)
         except OSError as exc:

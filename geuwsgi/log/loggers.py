@@ -231,6 +231,7 @@ class Stream:
             )
             for logger_id, sink in sinks
         ]
+        self._is_plain = self._find_out_if_plain()
 
     @property
     def sinks(self) -> list[Sink]:
@@ -242,6 +243,16 @@ class Stream:
         for logger in self._loggers:
             if logger.sink is old:
                 logger.sink = new
+        self._is_plain = self._find_out_if_plain()
+
+    def _find_out_if_plain(self) -> bool:
+        """Whether lines need not be looked at one by one."""
+        if len(self._loggers) != 1 or self._keep or self._drop:
+            return False
+        (logger,) = self._loggers
+        return (
+            logger.sink.takes_many and logger.encode is None and logger.patterns is None
+        )
 
     def write(self, line: bytes) -> None:
         """Give one line, with its newline, to the loggers it is for."""
@@ -255,6 +266,10 @@ class Stream:
 
     def write_lines(self, lines: bytes) -> None:
         """Give one or more whole lines to the loggers they are for."""
+        if self._is_plain:
+            # Nearly every site: the master copies what workers write.
+            self._loggers[0].sink.write(lines)
+            return
         # Not splitlines(): a carriage return is part of its line.
         for line in lines.split(b"\n")[:-1]:
             self.write(line + b"\n")

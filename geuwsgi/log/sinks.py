@@ -16,7 +16,13 @@ from geuwsgi.log.outlet import Outlet
 
 
 class Sink(Protocol):
-    """Takes lines. ``tick`` is called about once a second."""
+    """Takes lines. ``tick`` is called about once a second.
+
+    A sink that ``takes_many`` may be given several lines at once.
+    """
+
+    @property
+    def takes_many(self) -> bool: ...
 
     def write(self, line: bytes) -> None:
         """Take one line (with its newline, unless an encoder took it)."""
@@ -37,6 +43,8 @@ class Sink(Protocol):
 class Unnamed:
     """The part of sinks that have nothing to open or to begin anew."""
 
+    takes_many = False
+
     def tick(self) -> None:
         """Nothing waits."""
 
@@ -49,6 +57,8 @@ class Unnamed:
 
 class FdSink(Unnamed):
     """Writes to an open descriptor, which stays the caller's."""
+
+    takes_many = True
 
     def __init__(self, fd: int) -> None:
         self._outlet = Outlet(fd)

@@ -320,7 +320,8 @@ def test_a_logger_that_cannot_be_meant_is_refused(text: str, sentence: str) -> N
 class Memory:
     """A sink for the tests of streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_many: bool = False) -> None:
+        self.takes_many = takes_many
         self.lines: list[bytes] = []
 
     def write(self, line: bytes) -> None:
@@ -343,6 +344,18 @@ def test_loggers_without_id_get_all_and_others_what_is_routed() -> None:
         stream.write(line)
     assert every.lines == [b"fine\n", b"an Error\n"]
     assert errors.lines == [b"E an Error\n"]
+
+
+def test_lines_are_split_where_somebody_has_to_look_at_them() -> None:
+    one_by_one, at_once = Memory(), Memory(takes_many=True)
+    Stream([("", one_by_one)]).write_lines(b"one\rtwo\nthree\n")
+    Stream([("", at_once)]).write_lines(b"one\ntwo\n")
+    assert one_by_one.lines == [b"one\rtwo\n", b"three\n"]
+    assert at_once.lines == [b"one\ntwo\n"]
+    encoded = Memory(takes_many=True)
+    encoder = compile_encoder("prefix > ")
+    Stream([("", encoded)], encoders=[encoder]).write_lines(b"one\ntwo\n")
+    assert encoded.lines == [b"> one\n", b"> two\n"]
 
 
 def test_lines_may_be_kept_or_dropped_by_pattern() -> None:
