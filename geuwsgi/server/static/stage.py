@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from geuwsgi.errors import ConfigError
 from geuwsgi.server.static.answer import FileAnswer, FileExchange
 from geuwsgi.server.static.paths import file_system_path, joined
-from geuwsgi.server.static.store import FileStore, Record, Root
+from geuwsgi.server.static.store import MAX_RECORDS, FileStore, Record, Root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,8 @@ class StaticFiles:
         self._skip_extensions = tuple(skip_extensions)
         self._use_document_root = use_document_root
         self._document_roots: dict[str, Root] = {}
+        #: What PATH_INFO led to, while the record is trusted.
+        self._known: dict[str, Record] = {}
 
     def __call__(self, exchange: FileExchange) -> bool:
         """Answer with the file that the request names, if there is one."""
@@ -79,6 +81,16 @@ class StaticFiles:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return False
         path_info: str = environ.get("PATH_INFO", "")
+        known = self._known.get(path_info)
+        if known is not None:
+            if self._answer.send_again(exchange, known):
+                return True
+            del self._known[path_info]
+        return self._look(exchange, path_info)
+
+    def _look(self, exchange: FileExchange, path_info: str) -> bool:
+        environ = exchange.environ
+        asked = path_info
         if not path_info.isascii():
             path_info = file_system_path(path_info)
         if self._skip_extensions and path_info.endswith(self._skip_extensions):
@@ -86,28 +98,38 @@ class StaticFiles:
         for entry in self._maps:
             if path_info.startswith(entry.prefix):
                 path = entry.path_of(path_info)
-                if path is not None and self.send_path(exchange, path, entry.root):
-                    return True
+                if path is not None:
+                    record = self.send_path(exchange, path, entry.root)
+                    if record is not None:
+                        self._remember(asked, record)
+                        return True
         if self._use_document_root:
             root = self._document_root(environ)
             if root is not None:
                 path = joined(root.path, path_info)
-                return path is not None and self.send_path(exchange, path, root)
+                if path is not None:
+                    return self.send_path(exchange, path, root) is not None
         return False
 
-    def send_path(self, exchange: FileExchange, path: str, root: Root) -> bool:
+    def _remember(self, path_info: str, record: Record) -> None:
+        if len(self._known) >= MAX_RECORDS:
+            self._known.clear()
+        self._known[path_info] = record
+
+    def send_path(self, exchange: FileExchange, path: str, root: Root) -> Record | None:
         """Answer with the file, or the index of the directory, at ``path``.
 
-        Returns False, and has sent nothing, if there is none below ``root``.
+        Returns its record; None, and has sent nothing, if there is none below
+        ``root``.
         """
         # Twice: the file may be replaced between finding and opening it.
         for _ in range(2):
             record = self.find(path, root)
             if record is None:
-                return False
+                return None
             if self._answer.send(exchange, record):
-                return True
-        return False
+                return record
+        return None
 
     def find(self, path: str, root: Root) -> Record | None:
         """The file at ``path``, or the index file if it is a directory."""
