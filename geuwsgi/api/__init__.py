@@ -12,11 +12,40 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from geuwsgi.api import basic, descriptors, request, websocket
+from geuwsgi.api import (
+    basic,
+    cache,
+    descriptors,
+    locks,
+    mules,
+    queue,
+    request,
+    rpc,
+    sharedarea,
+    signals,
+    spooler,
+    websocket,
+)
 from geuwsgi.api.context import ApiContext
 from geuwsgi.server.context import current_exchange
 
 __all__ = ["ApiContext", "UwsgiModule", "install"]
+
+
+_PARTS = (
+    basic,
+    request,
+    descriptors,
+    websocket,
+    cache,
+    locks,
+    queue,
+    sharedarea,
+    signals,
+    mules,
+    spooler,
+    rpc,
+)
 
 
 class UwsgiModule(ModuleType):
@@ -41,7 +70,7 @@ def install(context: ApiContext) -> UwsgiModule:
     """Make the module and put it where ``import uwsgi`` finds it."""
     module = UwsgiModule("uwsgi", "The API of the server this process belongs to.")
     module.__spec__ = ModuleSpec("uwsgi", None, origin="geuwsgi")
-    for part in (basic, request, descriptors, websocket):
+    for part in _PARTS:
         part.install(module, context)
     sys.modules["uwsgi"] = module
     return module

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from geuwsgi.background.commons import Commons
+from geuwsgi.background.member import Background
 
 if TYPE_CHECKING:
     from geuwsgi.config import Configuration
@@ -51,6 +52,8 @@ class ApiContext:
     stop_instance: Callable[[], bool] = _nothing
     set_accepting: Callable[[bool], None] = lambda accepting: None
     set_title: Callable[[str], None] = lambda title: None
+    #: This process's signal handlers and remote functions.
+    background: Background = field(default_factory=Background)
     #: What the processes share: caches, locks, queue, areas, metrics, signals.
     commons: Commons = field(default_factory=Commons)
 

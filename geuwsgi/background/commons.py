@@ -8,21 +8,39 @@ here: the master uses it too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
+from geuwsgi.background.counts import mule_count, parse_farm, spooler_count
+from geuwsgi.background.signals import SignalRouter
 from geuwsgi.cache.cache import Log, log_to_stderr
 from geuwsgi.cache.caches import Caches
 from geuwsgi.cache.spec import CacheSpec, cache_specs
+from geuwsgi.errors import ConfigError
 from geuwsgi.shared.areas import SharedAreas
 from geuwsgi.shared.handovers import Handovers
+from geuwsgi.shared.mailboxes import Mailboxes
 from geuwsgi.shared.queue import SharedQueue
 from geuwsgi.shared.recordlocks import RecordLocks
+from geuwsgi.shared.roster import Roster
+from geuwsgi.shared.signaltable import SignalTable, TableFull, Timer
 
 if TYPE_CHECKING:
     from geuwsgi.options import Settings
     from geuwsgi.shared.mutex import Wait
+
+
+class Part(Protocol):
+    """What every shared thing can do."""
+
+    def descriptors(self) -> list[int]: ...
+
+    def to_wire(self) -> Any: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(eq=False)
@@ -37,6 +55,16 @@ class Commons:
     #: generation's own, or a worker that drains would read what is for its successor.
     sessions: Caches = field(default_factory=lambda: Caches(()))
     handovers: Handovers | None = None
+    signal_table: SignalTable | None = None
+    mailboxes: Mailboxes | None = None
+    roster: Roster | None = None
+
+    @cached_property
+    def router(self) -> SignalRouter | None:
+        """What raises signals; None without a table of them."""
+        if self.signal_table is None or self.mailboxes is None:
+            return None
+        return SignalRouter(self.signal_table, self.mailboxes)
 
     @classmethod
     def create(
@@ -59,44 +87,55 @@ class Commons:
                 _session_specs(settings), previous=old.sessions, log=log
             ),
             handovers=_handovers(settings),
+            # A generation registers its own signals, but hears those of the former.
+            signal_table=_signal_table(settings),
+            mailboxes=_mailboxes(settings, old.mailboxes),
+            roster=Roster.create(
+                mules=mule_count(settings), spoolers=spooler_count(settings)
+            ),
         )
+
+    def _parts(self) -> dict[str, Part]:
+        """All that there is beside the caches, by the name of its field."""
+        parts: dict[str, Part | None] = {
+            "locks": self.locks,
+            "queue": self.queue,
+            "areas": self.areas,
+            "handovers": self.handovers,
+            "signal_table": self.signal_table,
+            "mailboxes": self.mailboxes,
+            "roster": self.roster,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
 
     def descriptors(self) -> list[int]:
         """Return the descriptors that a template must inherit."""
         fds = self.caches.descriptors() + self.sessions.descriptors()
-        if self.handovers is not None:
-            fds += self.handovers.descriptors()
-        if self.locks is not None:
-            fds += self.locks.descriptors()
-        if self.queue is not None:
-            fds.append(self.queue.region.fd)
-        if self.areas is not None:
-            fds += self.areas.descriptors()
+        for part in self._parts().values():
+            fds += part.descriptors()
         return fds
 
     def to_wire(self) -> dict[str, Any]:
         """Return JSON-able data for ``from_wire``."""
+        parts = {name: part.to_wire() for name, part in self._parts().items()}
         return {
             "caches": self.caches.to_wire(),
-            "locks": self.locks.to_wire() if self.locks else None,
-            "queue": self.queue.to_wire() if self.queue else None,
-            "areas": self.areas.to_wire() if self.areas else None,
             "sessions": self.sessions.to_wire(),
-            "handovers": self.handovers.to_wire() if self.handovers else None,
+            **parts,
         }
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any], *, log: Log = log_to_stderr) -> Commons:
         """Map everything in a process that inherited the descriptors."""
-        locks, queue, areas = wire["locks"], wire["queue"], wire["areas"]
-        handovers = wire["handovers"]
+        parts = {
+            name: kind.from_wire(wire[name])
+            for name, kind in _KINDS.items()
+            if name in wire
+        }
         return cls(
             caches=Caches.from_wire(wire["caches"], log=log),
-            locks=RecordLocks.from_wire(locks) if locks else None,
-            queue=SharedQueue.from_wire(queue) if queue else None,
-            areas=SharedAreas.from_wire(areas) if areas else None,
             sessions=Caches.from_wire(wire["sessions"], log=log),
-            handovers=Handovers.from_wire(handovers) if handovers else None,
+            **parts,
         )
 
     def enter(self, *, role: str, number: int, slot: int, wait: Wait) -> None:
@@ -108,28 +147,39 @@ class Commons:
         """
         self.caches.enter_process(stripe=slot, wait=wait)
         self.sessions.enter_process(stripe=slot, wait=wait)
-        if self.queue is not None:
-            self.queue.enter_process(wait)
-        if self.areas is not None:
-            self.areas.enter_process(wait)
+        for part in (self.queue, self.areas, self.signal_table):
+            if part is not None:
+                part.enter_process(wait)
+        if self.roster is not None and role == "mule":
+            self.roster.set_mule_pid(number, os.getpid())
+        if self.roster is not None and role == "spooler":
+            self.roster.set_spooler_pid(number, os.getpid())
 
     def release(self, successor: Commons) -> None:
         """Free what ``successor`` did not take over; nobody uses it any more."""
         self.caches.release(successor.caches)
         self.sessions.release(successor.sessions)
-        if self.handovers is not None:
-            self.handovers.close()
-        for mine, theirs in (
-            (self.locks, successor.locks),
-            (self.queue, successor.queue),
-            (self.areas, successor.areas),
-        ):
-            if mine is not None and mine is not theirs:
-                mine.close()
+        theirs = successor._parts()
+        for name, part in self._parts().items():
+            if isinstance(part, Mailboxes):
+                part.release(successor.mailboxes)
+            elif part is not theirs.get(name):
+                part.close()
 
     def close(self) -> None:
         """End of the instance."""
         self.release(Commons())
+
+
+_KINDS: Mapping[str, Any] = {
+    "locks": RecordLocks,
+    "queue": SharedQueue,
+    "areas": SharedAreas,
+    "handovers": Handovers,
+    "signal_table": SignalTable,
+    "mailboxes": Mailboxes,
+    "roster": Roster,
+}
 
 
 def _session_specs(settings: Settings) -> list[CacheSpec]:
@@ -179,3 +229,43 @@ def _areas(settings: Settings, old: SharedAreas | None) -> SharedAreas | None:
     if old is not None and old.lines == (shared.sharedarea, shared.py_sharedarea):
         return old
     return SharedAreas.create(shared.sharedarea, shared.py_sharedarea)
+
+
+def _signal_table(settings: Settings) -> SignalTable:
+    table = SignalTable.create()
+    for name, lines in (
+        ("timer", settings.signals.timer),
+        ("rbtimer", settings.signals.rbtimer),
+    ):
+        for line in lines:
+            parts = line.split()
+            if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+                raise ConfigError(f"{name}: {line!r} is not: signal seconds")
+            signal, seconds = int(parts[0]), int(parts[1])
+            if signal > 255 or not seconds:
+                raise ConfigError(f"{name}: {line!r}: signals end with 255")
+            timer = Timer(signal, 1000 * seconds)
+            try:
+                table.add_timer(timer, rb=name == "rbtimer")
+            except TableFull as exc:
+                raise ConfigError(f"{name}: {line!r}: {exc}") from exc
+    return table
+
+
+def _mailboxes(settings: Settings, old: Mailboxes | None) -> Mailboxes:
+    mules = mule_count(settings)
+    return Mailboxes.create(
+        workers=settings.workers.processes,
+        mules=mules,
+        farms=[parse_farm(text, mules) for text in settings.mules.farm],
+        spoolers=bool(settings.spooler.spooler),
+        message_buffer=_message_buffer(settings),
+        previous=old,
+    )
+
+
+def _message_buffer(settings: Settings) -> int:
+    # 65536 is the option's default, and what is read at once; the socket's own buffer
+    # is larger.
+    size = settings.mules.mule_msg_size
+    return size if size > 65536 else 0

@@ -9,9 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import gevent
-import gevent.socket as sockets
-
 from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.protocol.cache_messages import (
@@ -21,8 +18,8 @@ from geuwsgi.protocol.cache_messages import (
     encode_request,
 )
 from geuwsgi.protocol.uwsgi import CACHE, HEADER_SIZE, decode_array, decode_header
+from geuwsgi.shared.client import TIMEOUT_S, ask
 
-TIMEOUT_S = 4.0
 _COMPLAINT_EVERY_S = 1.0
 
 
@@ -109,37 +106,12 @@ class RemoteCache:
     def _exchange(self, request: CacheRequest) -> tuple[CacheAnswer, bytes] | None:
         if len(request.key) > 0xFFFF - 1024:
             return None
-        timeout = gevent.Timeout(self._timeout_s)
         try:
-            with timeout:
-                return self._talk(request)
-        except gevent.Timeout as exc:
-            if exc is not timeout:
-                raise
-            self._complain(f"no answer within {self._timeout_s:g} seconds")
+            packet = encode_request(request) + request.value
+            return _decode(ask(self._address, packet, self._timeout_s))
         except (OSError, RemoteProtocolError) as exc:
             self._complain(str(exc))
         return None
-
-    def _talk(self, request: CacheRequest) -> tuple[CacheAnswer, bytes] | None:
-        with _connect(self._address) as sock:
-            sock.sendall(encode_request(request) + request.value)
-            received = b""
-            while True:
-                piece = sock.recv(65536)
-                if not piece:
-                    break
-                received += piece
-        if not received:
-            return None
-        if len(received) < HEADER_SIZE or received[0] != CACHE:
-            raise RemoteProtocolError(f"a cache answer that begins {received[:8]!r}")
-        end = HEADER_SIZE + decode_header(received)[1]
-        answer = decode_answer(received[HEADER_SIZE:end])
-        value = received[end : end + answer.size]
-        if len(received) < end or len(value) < answer.size:
-            raise RemoteProtocolError("a cache answer that was cut short")
-        return answer, value
 
     def _complain(self, why: str) -> None:
         now = time.monotonic()
@@ -148,17 +120,14 @@ class RemoteCache:
             self._log(f"cache {self._name}@{self._address}: {why}")
 
 
-def _connect(address: str) -> sockets.socket:
-    """Connect to ``host:port``, a socket's path or ``@name``. Raises OSError."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit() and "/" not in host:
-        return sockets.create_connection((host.strip("[]") or "127.0.0.1", int(port)))
-    if not address.startswith(("/", "@", ".")):
-        raise OSError(f"{address!r} is neither host:port nor the path of a socket")
-    sock = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    try:
-        sock.connect("\0" + address[1:] if address.startswith("@") else address)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
+def _decode(received: bytes) -> tuple[CacheAnswer, bytes] | None:
+    if not received:
+        return None
+    if len(received) < HEADER_SIZE or received[0] != CACHE:
+        raise RemoteProtocolError(f"a cache answer that begins {received[:8]!r}")
+    end = HEADER_SIZE + decode_header(received)[1]
+    answer = decode_answer(received[HEADER_SIZE:end])
+    value = received[end : end + answer.size]
+    if len(received) < end or len(value) < answer.size:
+        raise RemoteProtocolError("a cache answer that was cut short")
+    return answer, value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from geuwsgi.background.commons import Commons
+from geuwsgi.background.counts import mule_count, spooler_count
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.events import Plan, Role
@@ -143,12 +144,17 @@ def plan_of(settings: Settings) -> Plan:
     """What the policy has to know of ``settings``."""
     reload = settings.reload
     return Plan(
-        members={Role.WORKER: settings.workers.processes},
+        members={
+            Role.WORKER: settings.workers.processes,
+            Role.MULE: mule_count(settings),
+            Role.SPOOLER: spooler_count(settings),
+        },
         cores=cores_of(settings),
         lazy_apps=settings.workers.lazy_apps or settings.workers.lazy,
         need_app=bool(settings.python.need_app),
         respawn_delay_s=reload.forkbomb_delay,
         worker_mercy_s=reload.worker_reload_mercy,
+        mule_mercy_s=settings.mules.mule_reload_mercy,
         stop_mercy_s=reload.reload_mercy,
         exit_on_reload=reload.exit_on_reload,
         max_lifetime_s=reload.max_worker_lifetime,

@@ -74,6 +74,11 @@ class Shared(Section):
     queue_store_sync: int = option(
         "write the queue file to disk every this many seconds", INT, at_least=0
     )
+    services_for: tuple[str, ...] = option(
+        "let this address or network use caches, remote calls and signals over uwsgi"
+        " sockets; peers on this machine always may",
+        TEXTS,
+    )
     sharedarea: tuple[str, ...] = option(
         "create a shared area: pages=… or file=…,size=… or a number of pages",
         TEXTS,

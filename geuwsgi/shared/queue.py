@@ -63,6 +63,9 @@ class SharedQueue:
         queue._check_slots()
         return queue
 
+    def descriptors(self) -> list[int]:
+        return [self.region.fd]
+
     def to_wire(self) -> dict[str, Any]:
         return {
             "region": self.region.to_wire(),

@@ -1,0 +1,1 @@
+"""Tasks that wait on the disk: written by anybody, worked on by spooler processes."""
