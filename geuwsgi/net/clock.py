@@ -14,20 +14,25 @@ from email.utils import formatdate
 class Clock:
     """``now`` is monotonic seconds; ``date_line`` a rendered Date field line.
 
+    ``wall_offset`` added to a monotonic time gives seconds since 1970.
+
     Whoever owns the clock calls ``tick`` several times a second.
     """
 
-    __slots__ = ("_second", "date_line", "now")
+    __slots__ = ("_second", "date_line", "now", "wall_offset")
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.date_line = ""
+        self.date_line = b""
+        self.wall_offset = 0.0
         self._second = 0
         self.tick()
 
     def tick(self) -> None:
         self.now = time.monotonic()
-        second = int(time.time())
+        wall = time.time()
+        self.wall_offset = wall - self.now
+        second = int(wall)
         if second != self._second:
             self._second = second
-            self.date_line = f"Date: {formatdate(second, usegmt=True)}\r\n"
+            self.date_line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()

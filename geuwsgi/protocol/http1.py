@@ -52,6 +52,35 @@ _VERSION = re.compile(r"HTTP/[0-9]\.[0-9]\Z")
 #: their spelling with underscores, so that spelling is refused, not dropped.
 _CRITICAL = frozenset({"content-length", "transfer-encoding", "host"})
 
+#: Keys whose values many requests share and that name no person or session.
+_STEADY = frozenset(
+    [
+        "CONTENT_TYPE",
+        "HTTP_ACCEPT",
+        "HTTP_ACCEPT_ENCODING",
+        "HTTP_ACCEPT_LANGUAGE",
+        "HTTP_CACHE_CONTROL",
+        "HTTP_CONNECTION",
+        "HTTP_DNT",
+        "HTTP_HOST",
+        "HTTP_ORIGIN",
+        "HTTP_PRAGMA",
+        "HTTP_PRIORITY",
+        "HTTP_SEC_CH_UA",
+        "HTTP_SEC_CH_UA_MOBILE",
+        "HTTP_SEC_CH_UA_PLATFORM",
+        "HTTP_SEC_FETCH_DEST",
+        "HTTP_SEC_FETCH_MODE",
+        "HTTP_SEC_FETCH_SITE",
+        "HTTP_SEC_FETCH_USER",
+        "HTTP_TE",
+        "HTTP_UPGRADE_INSECURE_REQUESTS",
+        "HTTP_USER_AGENT",
+        "HTTP_X_FORWARDED_PROTO",
+        "HTTP_X_REQUESTED_WITH",
+    ]
+)
+
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 _CACHE_LIMIT = 2048
 
@@ -65,10 +94,13 @@ class HeadParser:
     ``max_fields`` bounds the number of fields; more are refused with 431.
     """
 
-    __slots__ = ("_connections", "_hosts", "_keys", "_max_fields", "_methods")
+    __slots__ = ("_connections", "_hosts", "_keys", "_lines", "_max_fields", "_methods")
 
     def __init__(self, *, max_fields: int = 256) -> None:
         self._max_fields = max_fields
+        # Lines that many clients send alike → WSGI key and value: saves parsing them,
+        # and environs share the strings (a held long poll has 1 KiB less).
+        self._lines: dict[str, tuple[str, str]] = {}
         # Field name as it stands on the wire → WSGI key; "" means: drop the field.
         self._keys: dict[str, str] = {}
         self._methods = set(_METHODS)
@@ -98,9 +130,15 @@ class HeadParser:
                 f"{fields} header fields, more than {self._max_fields}", 431
             )
         flags = self._parse_request_line(lines[0], environ)
+        known = self._lines
         keys = self._keys
-        expected = len(environ)
-        for line in lines[1:]:
+        expected = len(environ) + fields
+        del lines[0]
+        for line in lines:
+            pair = known.get(line)
+            if pair is not None:
+                environ[pair[0]] = pair[1]
+                continue
             name, colon, value = line.partition(":")
             if not colon:
                 raise RemoteProtocolError(f"header field without a colon: {line!r}")
@@ -108,8 +146,11 @@ class HeadParser:
             if key is None:
                 key = self._learn_name(name)
             if key:
-                environ[key] = value.strip(" \t")
-                expected += 1
+                environ[key] = value = value.strip(" \t")
+                if key in _STEADY and len(known) < _CACHE_LIMIT:
+                    known[line] = key, value
+            else:
+                expected -= 1
         if len(environ) != expected:
             self._join_repeated(lines, environ)
         return self._framing(environ, flags)
@@ -181,7 +222,7 @@ class HeadParser:
         if target == "*":
             if method != "OPTIONS":
                 raise RemoteProtocolError(f"target '*' with method {method!r}")
-            return target
+            return ""  # PEP 3333: a path begins with a slash or is empty.
         match = _ABSOLUTE.match(target)
         if match is None or target[:4].lower() != "http":
             raise RemoteProtocolError(f"malformed request target: {target!r}")
@@ -221,7 +262,7 @@ class HeadParser:
     def _join_repeated(self, lines: list[str], environ: dict[str, object]) -> None:
         """Join repeated fields as RFC 9110 §5.3 has it, or refuse them."""
         joined: dict[str, str] = {}
-        for line in lines[1:]:
+        for line in lines:
             name, _, value = line.partition(":")
             key = self._keys.get(name)
             if key is None:

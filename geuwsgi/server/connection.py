@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from geuwsgi.server.site import Limits, Site
     from geuwsgi.wsgi.response import RenderedHead
 
+#: How long and how much of an unread request is read after the last answer. A front
+#: server that is reset while it still sends tells its client of a bad gateway.
+_LINGER_S = 5.0
+_LINGER_BYTES = 1 << 28
+
 #: Bytes asked for where a request is expected.
 READ_SIZE = 16384
 
@@ -94,7 +99,7 @@ class Connection:
     def _serve(self) -> None:
         raise NotImplementedError
 
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> str:
+    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
         """Return the Date and Connection lines of a response."""
         raise NotImplementedError
 
@@ -119,8 +124,8 @@ class Connection:
         exchange.core = core
         counters[_CORES_BUSY] += 1
         exchange.environ["uwsgi.core"] = core
-        exchange.started = time()
         began = monotonic()
+        exchange.started = began + site.clock.wall_offset
         if site.harakiri:
             exchange.deadline = began + site.harakiri
         try:
@@ -242,8 +247,8 @@ class Connection:
     def close_gently(self) -> None:
         """Close without a reset that would eat the last answer."""
         site = self.site
-        self.stream.deadline = site.clock.now + 2.0
-        self.stream.half_close_and_drain(self.limits.discard_bytes)
+        self.stream.deadline = site.clock.now + _LINGER_S
+        self.stream.half_close_and_drain(_LINGER_BYTES)
 
 
 def _format_traceback(exc: BaseException) -> str:

@@ -41,61 +41,58 @@ _BY_CHUNKS = 1
 _BY_CLOSE = 2
 _NO_BODY = 3
 
+#: Statuses whose responses have no body, whatever the application says.
+_BODILESS = frozenset({204, 304})
+
 
 class Exchange:
     """One request and its response, on ``connection``.
 
-    ``environ`` is the WSGI environ; ``received`` holds bytes that followed the
-    request's head, for whoever hijacks. Values that differ from the class's are set
-    on the instance: most requests never set most of them (12 attributes less a
-    request; benchmarks: http-hello).
+    ``environ`` is the WSGI environ.
     """
 
-    core: int = -1
-    status: str = ""
-    headers: Headers | None = None
-    head: RenderedHead | None = None
-    headers_sent: bool = False
-    complete: bool = False
-    #: The connection was handed over; the server writes nothing any more.
-    upgraded: bool = False
-    #: What may make a websocket of this request; None if it does not ask for one.
-    upgrade: Any = None
-    #: The application raised, or was ended.
-    failed: bool = False
-    #: Waits for what the application asked for before it goes on with its body
-    #: (uWSGI: wait_fd_read).
-    wait: Callable[[], object] | None = None
-    #: A response filter is running and may answer in place of the application.
-    replaceable: bool = False
-    #: Names of response header fields to leave out, in lower case.
-    removed_headers: tuple[str, ...] = ()
-    keep_alive: bool = False
-    chunks_allowed: bool = False
-    protocol: str = "HTTP/1.1"
-    via: str = ""
-    app_number: int = -1
-    app_requests: int = 0
-    body_bytes: int = 0
-    header_bytes: int = 0
-    switches: int = 1
-    started: float = 0.0
-    duration: float = 0.0
-    packet_size: int = 0
-    vars_count: int = 0
-    #: Monotonic seconds at which harakiri ends the request; 0 never.
-    deadline: float = 0.0
-    abort_requested: bool = False
-    logvars: dict[str, bytes] | None = None
-    log_this: bool = True
-    log_forced: bool = False
-    input: Any = None
-    received: bytes = b""
-    greenlet: greenlet | None = None
-    _framing: int = _BY_LENGTH
-    _left: int = -1
-    _extra_headers: Headers | None = None
-    _on_end: list[Callable[[], None]] | None = None
+    __slots__ = (
+        "_extra_headers",
+        "_framing",
+        "_left",
+        "_on_end",
+        "abort_requested",
+        "app_number",
+        "app_requests",
+        "body_bytes",
+        "chunks_allowed",
+        "complete",
+        "connection",
+        "core",
+        "deadline",
+        "duration",
+        "environ",
+        "failed",
+        "greenlet",
+        "head",
+        "header_bytes",
+        "headers",
+        "headers_sent",
+        "input",
+        "keep_alive",
+        "log_forced",
+        "log_this",
+        "logvars",
+        "packet_size",
+        "protocol",
+        "received",
+        "removed_headers",
+        "replaceable",
+        "site",
+        "started",
+        "status",
+        "switches",
+        "upgrade",
+        "upgraded",
+        "vars_count",
+        "via",
+        "wait",
+    )
 
     def __init__(
         self, site: Site, connection: Connection, environ: dict[str, Any]
@@ -103,6 +100,57 @@ class Exchange:
         self.site = site
         self.connection = connection
         self.environ = environ
+        self.core = -1
+        self.greenlet: greenlet | None = None
+        self.keep_alive = False
+        self.chunks_allowed = False
+        #: The body, if the request has one.
+        self.input: Any = None
+        #: Bytes that followed the request, for whoever hijacks the connection.
+        self.received = b""
+        self.protocol = "HTTP/1.1"
+        self.packet_size = 0
+        self.vars_count = 0
+
+        # The response.
+        self.status = ""
+        self.headers: Headers | None = None
+        self.head: RenderedHead | None = None
+        self.headers_sent = False
+        self.complete = False
+        #: The connection was handed over; the server writes nothing any more.
+        self.upgraded = False
+        #: What may make a websocket of this request; None if it does not ask for one.
+        self.upgrade: Any = None
+        #: The application raised, or was ended.
+        self.failed = False
+        #: Waits for what the application asked for before it goes on with its body
+        #: (uWSGI: wait_fd_read).
+        self.wait: Callable[[], object] | None = None
+        #: A response filter is running and may answer in place of the application.
+        self.replaceable = False
+        #: Names of response header fields to leave out, in lower case.
+        self.removed_headers: tuple[str, ...] = ()
+        self._extra_headers: Headers | None = None
+        self._framing = _BY_LENGTH
+        self._left = -1
+
+        # Its time and what the log tells of it.
+        self.started = 0.0
+        self.duration = 0.0
+        #: Monotonic seconds at which harakiri ends the request; 0 never.
+        self.deadline = 0.0
+        self.abort_requested = False
+        self.app_number = -1
+        self.app_requests = 0
+        self.body_bytes = 0
+        self.header_bytes = 0
+        self.switches = 1
+        self.via = ""
+        self.logvars: dict[str, bytes] | None = None
+        self.log_this = True
+        self.log_forced = False
+        self._on_end: list[Callable[[], None]] | None = None
 
     # What others may ask.
 
@@ -265,67 +313,62 @@ class Exchange:
         if self.complete:
             return  # a response filter answered; the application's body goes nowhere
         connection = self.connection
-        code = head.code
         length = head.content_length
-        framing = ""
-        if code == 204 or code == 304:
-            # RFC 9110 §8.6, §15.4.5: no body; a 304 may tell the length of another.
-            self._framing = _NO_BODY
-            if code == 304 and length >= 0:
-                framing = f"Content-Length: {length}\r\n"
+        body_length = len(first)
+        if head.code in _BODILESS or connection.is_head:
+            framing = self._frame_no_body(head, known_length)
             first = b""
-        elif connection.is_head:
-            self._framing = _NO_BODY
-            if length >= 0:
-                framing = f"Content-Length: {length}\r\n"
-            elif known_length > 0:
-                framing = f"Content-Length: {known_length}\r\n"
-            first = b""
+            body_length = 0
         elif length >= 0 or known_length >= 0:
             if length < 0:
                 length = known_length
-            framing = f"Content-Length: {length}\r\n"
-            self._left = length - len(first)
+            framing = b"Content-Length: %d\r\n" % length
+            self._left = length - body_length
             if self._left < 0:
-                first = first[:length]
                 self._report_excess(-self._left)
+                first = first[:length]
+                body_length = length
                 self._left = 0
         elif self.chunks_allowed:
             # A stream may well last: harakiri is for requests without an answer.
             self.deadline = 0.0
             self._framing = _BY_CHUNKS
-            framing = "Transfer-Encoding: chunked\r\n"
-            first = b"%x\r\n%b\r\n" % (len(first), first)
+            framing = b"Transfer-Encoding: chunked\r\n"
+            first = b"%x\r\n%b\r\n" % (body_length, first)
         else:
             self.deadline = 0.0
             self._framing = _BY_CLOSE
+            framing = b""
             self.keep_alive = False
         if head.wants_close or self.site.draining:
             self.keep_alive = False
-        text = (
-            f"{self.protocol} {code} {head.reason}\r\n{head.fields}{framing}"
-            f"{connection.closing_lines(self, head)}\r\n"
-        )
-        try:
-            octets = text.encode("latin-1")
-        except UnicodeEncodeError:
-            raise TypeError("http header must be encodable in latin1") from None
+        start = head.start
+        if self.protocol != "HTTP/1.1":
+            start = self.protocol.encode("latin-1") + start[8:]
+        octets = b"%b%b%b\r\n" % (start, framing, connection.closing_lines(self, head))
         self.header_bytes = len(octets)
+        self.body_bytes = body_length
         self.headers_sent = True
         sticky = self.site.sticky
         if sticky is not None:
             sticky.learn_from_body(self, first)
         send_all = connection.stream.send_all
-        if not first:
-            send_all(octets)
-        elif len(first) < _JOINED_BYTES:
+        if body_length < _JOINED_BYTES:
             send_all(octets + first)
-            self.body_bytes = len(first)
         else:
             # Copying a long body costs more than a second system call.
             send_all(octets)
             send_all(first)
-            self.body_bytes = len(first)
+
+    def _frame_no_body(self, head: RenderedHead, known_length: int) -> bytes:
+        """RFC 9110 §8.6, §15.4.5: no body follows, but HEAD and 304 tell its length."""
+        self._framing = _NO_BODY
+        length = head.content_length
+        if head.code == 204:
+            length = -1
+        elif length < 0 < known_length and head.code != 304:
+            length = known_length
+        return b"Content-Length: %d\r\n" % length if length >= 0 else b""
 
     def _write_more(self, chunk: bytes) -> None:
         framing = self._framing

@@ -99,6 +99,10 @@ class UwsgiConnection(Connection):
         # The front server has decoded the body, but nginx passes the field on.
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ.pop("HTTP_PROXY", None)
+        if "HTTP_CONTENT_LENGTH" in environ or "HTTP_CONTENT_TYPE" in environ:
+            # nginx sends these beside the variables of CGI, which are what counts.
+            environ.pop("HTTP_CONTENT_LENGTH", None)
+            environ.pop("HTTP_CONTENT_TYPE", None)
         scheme = get("UWSGI_SCHEME")
         if scheme is None:
             https = get("HTTPS")
@@ -145,5 +149,5 @@ class UwsgiConnection(Connection):
         else:
             self.site.report(f"-- unavailable modifier requested: {modifier1} --")
 
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> str:
-        return ""
+    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
+        return b""

@@ -114,7 +114,9 @@ def test_the_authority_of_an_absolute_target_replaces_host() -> None:
 
 
 def test_options_may_ask_for_the_server_itself() -> None:
-    assert parse("OPTIONS * HTTP/1.1\nHost: a")[0]["PATH_INFO"] == "*"
+    environ, _, _ = parse("OPTIONS * HTTP/1.1\nHost: a")
+    assert environ["PATH_INFO"] == ""
+    assert environ["REQUEST_URI"] == "*"
     assert refusal("GET * HTTP/1.1\nHost: a") == 400
 
 

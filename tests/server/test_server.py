@@ -170,9 +170,18 @@ def test_repeated_fields_with_another_line_are_another_request() -> None:
         return answer(start_response, text.encode())
 
     with serving(app) as instance, instance.connect() as client:
-        for path, value in [("/a", 1), ("/b", 1), ("/c", 1), ("/c", 2), ("/d", 2)]:
+        for path, value in [
+            *(("/a", 1), ("/b", 1), ("/c", 1), ("/c", 1), ("/d", 1), ("/c", 2)),
+            *(("/d", 2), ("/d", 2), ("/d", 2), ("/e", 2), ("/d", 2), ("/d", 1)),
+        ]:
             client.sendall(get(path, f"X: {value}"))
             assert read_response(client)[1] == f"{path} {value}".encode()
+        client.sendall(get("http://other/f", "X: 1"))
+        assert read_response(client)[1] == b"/f 1"
+        client.sendall(get("/g", "X: 1"))
+        assert read_response(client)[1] == b"/g 1"
+        client.sendall(get("/h", "X: 1", version="1.0"))
+        assert b"Connection: close" in read_response(client)[0]
 
 
 def test_a_request_in_every_split_of_its_bytes() -> None:

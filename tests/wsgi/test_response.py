@@ -14,14 +14,14 @@ def render(headers: Any, status: Any = "200 OK") -> RenderedHead:
 
 def test_fields_are_rendered_in_order() -> None:
     head = render([("A", "1"), ("b-C", "x y"), ("A", "2")])
-    assert head.fields == "A: 1\r\nb-C: x y\r\nA: 2\r\n"
+    assert head.start == b"HTTP/1.1 200 OK\r\nA: 1\r\nb-C: x y\r\nA: 2\r\n"
     assert head.count == 3
 
 
 def test_a_content_length_is_kept_apart() -> None:
     head = render([("content-length", "12"), ("X", "y")])
     assert head.content_length == 12
-    assert head.fields == "X: y\r\n"
+    assert head.start == b"HTTP/1.1 200 OK\r\nX: y\r\n"
     assert head.count == 2
     assert render([]).content_length == -1
 
@@ -30,7 +30,7 @@ def test_hop_by_hop_fields_are_the_servers_to_say() -> None:
     head = render(
         [("Transfer-Encoding", "chunked"), ("Keep-Alive", "x"), ("Upgrade", "h2c")]
     )
-    assert head.fields == ""
+    assert head.start == b"HTTP/1.1 200 OK\r\n"
     assert not head.wants_close
     assert render([("Connection", "Close")]).wants_close
     assert not render([("Connection", "keep-alive")]).wants_close
@@ -109,12 +109,39 @@ def test_what_is_not_a_string_is_a_type_error(headers: Any, status: Any) -> None
         render(headers, status)
 
 
+def test_a_head_that_comes_again_is_the_same() -> None:
+    renderer = HeadRenderer()
+    headers = [("X", "y"), ("Content-Length", "2")]
+    first = renderer.render("200 OK", headers)
+    assert renderer.render("200 OK", list(headers)) is first
+    headers[0] = ("X", "z")
+    assert renderer.render("200 OK", headers).start.endswith(b"X: z\r\n")
+    assert renderer.render("404 Not Found", headers).code == 404
+
+
+def test_cookies_are_not_remembered() -> None:
+    renderer = HeadRenderer()
+    headers = [("Set-Cookie", "session=secret")]
+    first = renderer.render("200 OK", headers)
+    assert renderer.render("200 OK", headers) is not first
+    assert renderer.render("200 OK", headers).start == first.start
+
+
+def test_what_is_not_latin_1_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="latin1"):
+        render([("X", "\u20ac")])
+
+
+def test_headers_may_be_lists() -> None:
+    assert render([["X", "y"]]).start.endswith(b"X: y\r\n")
+
+
 def test_subclasses_of_str_are_strings() -> None:
     class Name(str):
         __slots__ = ()
 
     head = render([(Name("X"), Name("y"))], Name("200 OK"))
-    assert head.fields == "X: y\r\n"
+    assert head.start == b"HTTP/1.1 200 OK\r\nX: y\r\n"
 
 
 def test_reason_phrases() -> None:

@@ -248,8 +248,6 @@ class Upgrade:
     @staticmethod
     def _note(exchange: Exchange, status: int) -> None:
         """Have the log say what the client was told."""
-        head = RenderedHead()
-        head.code = status
-        head.reason = reason_phrase(status)
+        head = RenderedHead(status, reason_phrase(status))
         exchange.head = head
         exchange.status = f"{status} {head.reason}"
