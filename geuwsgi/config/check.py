@@ -178,6 +178,8 @@ def _row(assignment: Assignment, registry: Registry, unknown: Note | None) -> Ro
     option = known.option
     if option is not None and option.directive:
         return Row(origin, name, value, _DIRECTIVE_STATUS, "")
+    if known.reason:
+        return Row(origin, name, value, "always so", known.reason)
     if option is not None and option.differs:
         return Row(origin, name, value, "works, differs", option.differs)
     return Row(origin, name, value, "works", "")

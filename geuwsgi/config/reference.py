@@ -139,7 +139,7 @@ def _standing(known: Known) -> str:
     if known.standing is Standing.FOREIGN:
         return f"belongs to {known.reason}; refused unless 'ignore-foreign' is set"
     if known.standing is Standing.WORKS:
-        return ""
+        return f"always so: {known.reason}" if known.reason else ""
     return f"{known.standing.value}: {known.reason}"
 
 
@@ -306,6 +306,8 @@ def _entry(option: Option, registry: Registry) -> str:
         parts.append(f"*Differs: {option.differs}.*")
     if known is not None and known.standing is Standing.PENDING:
         parts.append(f"**Not in effect yet: {known.reason}.**")
+    elif known is not None and known.reason:
+        parts.append(f"*Always so: {known.reason}.*")
     return " ".join(parts)
 
 

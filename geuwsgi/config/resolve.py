@@ -141,6 +141,10 @@ class _Resolver:
         for option, texts in self._lists.items():
             values.setdefault(option.section, {})[option.field] = tuple(texts)
 
+        process = values.get("process", {})
+        if "ienv" in process:
+            process["env"] = (*process["ienv"], *process.get("env", ()))
+
         def build(section: type[Section]) -> Section:
             built: Section = section(**values.get(section.__name__.lower(), {}))
             return built

@@ -20,6 +20,7 @@ from geuwsgi.options.headers import Headers
 from geuwsgi.options.hooks import Hooks
 from geuwsgi.options.http import Http
 from geuwsgi.options.inert import INERT
+from geuwsgi.options.inherent import INHERENT
 from geuwsgi.options.language import Language
 from geuwsgi.options.legion import Legion
 from geuwsgi.options.limits import Limits
@@ -231,6 +232,7 @@ REGISTRY = Registry(
     inert=INERT,
     foreign=FOREIGN,
     pending=PENDING,
+    inherent=INHERENT,
 )
 
 __all__ = [

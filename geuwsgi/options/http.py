@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import BYTES, FLAG, INT, SECONDS, TEXT, TEXTS, Takes
+from geuwsgi.options.kinds import FLAG, INT, SECONDS, TEXT, TEXTS, Takes
 
 
 class Http(Section):
@@ -27,7 +27,6 @@ class Http(Section):
     http_backend_http: bool = option(
         "speak HTTP to the backends instead of uwsgi", FLAG, since="2.1"
     )
-    http_buffer_size: int = option("use buffers of this many bytes", BYTES, at_least=0)
     http_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
     http_chunked_input: bool = option(
         "take chunked request bodies",
@@ -41,19 +40,14 @@ class Http(Section):
     http_enable_proxy_protocol: bool = option(
         "expect a PROXY line before requests on http addresses", FLAG, takes=Takes.MAYBE
     )
-    http_events: int = option("handle this many events at once", INT, at_least=0)
     http_fallback: tuple[str, ...] = option(
         "send requests here if no backend answers", TEXTS
     )
-    http_gid: str | None = option("run the HTTP front end as this group", TEXT)
     http_gracetime: float = option(
         "leave a dead backend alone for this many seconds",
         SECONDS,
         default=30.0,
         at_least=0,
-    )
-    http_harakiri: float = option(
-        "kill a front end that hangs for this many seconds", SECONDS, at_least=0
     )
     http_headers_timeout: float = option(
         "wait this many seconds for the head of a request", SECONDS, at_least=0
@@ -85,15 +79,6 @@ class Http(Section):
         at_least=0,
         since="2.1",
     )
-    http_processes: int = option(
-        "run this many front-end processes",
-        INT,
-        default=1,
-        aliases=("http-workers",),
-        at_least=0,
-        when_true=1,
-    )
-    http_quiet: bool = option("do not log backends that fail", FLAG, takes=Takes.VALUE)
     http_raw_body: bool = option("relay bodies without counting their bytes", FLAG)
     http_resubscribe: tuple[str, ...] = option(
         "forward subscriptions to this server", TEXTS
@@ -128,7 +113,6 @@ class Http(Section):
     http_to_https: tuple[str, ...] = option(
         "serve HTTP on this address and redirect it to https", TEXTS
     )
-    http_uid: str | None = option("run the HTTP front end as this user", TEXT)
     http_use_base: str | None = option(
         "send requests to the socket in this directory that bears the host's name", TEXT
     )
@@ -138,9 +122,6 @@ class Http(Section):
     http_use_code_string: str | None = option("ask this code for the backend", TEXT)
     http_use_pattern: str | None = option(
         "make the backend's address of this pattern and the host", TEXT
-    )
-    http_use_socket: str | None = option(
-        "send requests to a socket of this instance", TEXT, takes=Takes.MAYBE
     )
     http_var: tuple[str, ...] = option(
         "add a variable to each request: NAME=value", TEXTS
@@ -162,7 +143,6 @@ class Http(Section):
     https_export_cert: bool = option(
         "hand the client's certificate to the application as HTTPS_CC", FLAG
     )
-    https_session_context: str | None = option("name the context of TLS sessions", TEXT)
     https2: tuple[str, ...] = option("serve HTTPS: addr=…,cert=…,key=… and more", TEXTS)
     sni: tuple[str, ...] = option(
         "use another certificate for a server name: name certificate,key[,ciphers[,client CA]]",

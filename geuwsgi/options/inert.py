@@ -101,4 +101,15 @@ INERT = {
     "use-abort": Elsewhere(
         "there is no C code of ours that could crash", Takes.NOTHING
     ),
+    "http-processes": Elsewhere(
+        "the workers serve HTTP themselves", aliases=("http-workers",)
+    ),
+    "http-events": Elsewhere("the workers serve HTTP themselves"),
+    "http-buffer-size": Elsewhere("buffers have the size they need"),
+    "http-uid": Elsewhere("the workers serve HTTP themselves"),
+    "http-gid": Elsewhere("the workers serve HTTP themselves"),
+    "http-harakiri": Elsewhere("there is no process that could hang"),
+    "http-quiet": Elsewhere("there are no backends that could fail"),
+    "http-use-socket": Elsewhere("the workers serve HTTP themselves", Takes.MAYBE),
+    "https-session-context": Elsewhere("OpenSSL names its contexts itself"),
 }

@@ -1,9 +1,475 @@
 """Options that are read and checked, but whose feature is not there yet.
 
-One row an option: its name and what it waits for. A row goes when the feature comes.
-The text completes the sentence "accepted, not in effect yet: …".
+Names by what they wait for, one a line: a name goes when its feature comes. The text
+completes the sentence "accepted, not in effect yet: …".
 """
 
 from __future__ import annotations
 
-PENDING: dict[str, str] = {}
+_WAITING = {
+    "modifiers of listeners are always 0 so far": """
+        fastcgi-modifier1
+        fastcgi-modifier2
+        http-socket-modifier1
+        http-socket-modifier2
+        https-socket-modifier1
+        https-socket-modifier2
+        raw-modifier1
+        raw-modifier2
+        scgi-modifier1
+        scgi-modifier2
+        http-modifier1
+        http-modifier2
+        allowed-modifiers
+        remap-modifier
+    """,
+    "this property of sockets is not set yet": """
+        map-socket
+        no-fd-passing
+        so-send-timeout
+    """,
+    "responses are not compressed yet": """
+        http-auto-gzip
+    """,
+    "requests are not sent on to other servers yet": """
+        http-backend-http
+        http-cheap
+        http-connect-timeout
+        http-fallback
+        http-gracetime
+        http-path-info-no-decode-slashes
+        http-post-buffering
+        http-resubscribe
+        http-server-name-as-http-host
+        http-stats
+        http-stud-prefix
+        http-subscription-fallback-key
+        http-subscription-server
+        http-to
+        http-use-base
+        http-use-cache
+        http-use-code-string
+        http-use-pattern
+        http-var
+        http-zerg
+    """,
+    "TLS sessions are OpenSSL's business so far": """
+        ssl-session-timeout
+        ssl-session-use-cache
+        ssl-verbose
+        ssl-verify-depth
+    """,
+    "this limit is not watched yet": """
+        cpu-affinity
+        max-apps
+        mem-collector-freq
+        reload-on-pss
+        reload-on-uss
+        response-headers-limit
+    """,
+    "the number of workers does not change with the load yet": """
+        cheaper
+        cheaper-algo
+        cheaper-busyness-backlog-alert
+        cheaper-busyness-backlog-multiplier
+        cheaper-busyness-backlog-nonzero
+        cheaper-busyness-backlog-step
+        cheaper-busyness-max
+        cheaper-busyness-min
+        cheaper-busyness-multiplier
+        cheaper-busyness-penalty
+        cheaper-busyness-verbose
+        cheaper-idle
+        cheaper-initial
+        cheaper-overload
+        cheaper-rss-limit-hard
+        cheaper-rss-limit-soft
+        cheaper-step
+    """,
+    "an idle instance goes on so far": """
+        die-on-idle
+        die-on-no-workers
+    """,
+    "the queue of cores is not warned about": """
+        disable-async-warn-on-queue-full
+    """,
+    "harakiri ends requests in one way so far": """
+        harakiri-graceful-signal
+        harakiri-graceful-timeout
+        harakiri-no-arh
+        harakiri-queue-threshold
+    """,
+    "stacks are not served on sockets yet": """
+        py-tracebacker
+    """,
+    "threads have the system's stacks so far": """
+        thread-stacksize
+    """,
+    "this step of the start is not taken yet": """
+        binary-path
+        binsh
+        command-mode
+        drop-after-apps
+        drop-after-init
+        early-envdir
+        envdir
+        file-write
+        flock-wait
+        flock-wait2
+        flock2
+        force-cwd
+        immediate-gid
+        immediate-uid
+        no-threads-wait
+        notify-socket
+        skip-atexit-teardown
+    """,
+    "this is not watched yet": """
+        check-mount
+        fallback-config
+        fs-signal
+        touch-signal
+    """,
+    "Python is started without it so far": """
+        early-pyimport
+        early-python
+        early-python-import
+        early-python-path
+        early-pythonpath
+        no-site
+        optimize
+        pecan
+        py-master-check-signals
+        py-programname
+        python-raw
+        python-worker-override
+        shared-import
+        vhost-host
+    """,
+    "exceptions and writes are handled in one way so far": """
+        catch-exceptions
+        exception-handler
+        post-buffering-bufsize
+        reload-on-exception
+        reload-on-exception-repr
+        reload-on-exception-type
+        reload-on-exception-value
+        start_response-nodelay
+        upload-progress
+        write-errors-exception-only
+        write-errors-tolerance
+        wsgi-accept-buffer
+        wsgi-strict
+    """,
+    "workers have no loggers of their own yet": """
+        log-master-bufsize
+        log-reopen
+        worker-log-encoder
+        worker-log-req-encoder
+        worker-logger
+        worker-logger-req
+    """,
+    "static files are served without it so far": """
+        honour-range
+        static-cache-paths-name
+    """,
+    "files are copied only where the kernel cannot send them": """
+        disable-sendfile
+    """,
+    "the cache does without it so far": """
+        add-cache-item
+        cache-expire-freq
+        cache-report-freed-items
+        check-cache
+        load-file-in-cache
+        load-file-in-cache-gzip
+    """,
+    "metrics and stores do without it so far": """
+        metric-alarm
+        enable-metrics
+        metrics-dir
+        metrics-dir-restore
+        metrics-no-cores
+        queue-store-sync
+    """,
+    "this kind of cron does not run yet": """
+        cron-curl
+        legion-cron-curl
+        cron-harakiri
+        legion-cron
+        unique-cron
+        unique-cron-legion
+    """,
+    "spoolers do without it so far": """
+        spooler-cheap
+        spooler-import
+        spooler-signal-as-task
+    """,
+    "mules do without it so far": """
+        mule-msg-recv-size
+    """,
+    "statistics are not pushed yet": """
+        carbon
+        carbon-freq
+        carbon-hostname-dots
+        carbon-id
+        carbon-idle-avg
+        carbon-max-retry
+        carbon-name-resolve
+        carbon-no-workers
+        carbon-retry-delay
+        carbon-root
+        carbon-timeout
+        carbon-use-metrics
+        rrdtool
+        rrdtool-freq
+        rrdtool-lib
+        snmp
+        snmp-community
+        stats-push
+        stats-pusher-default-freq
+        statsd-all-gauges
+        statsd-no-workers
+    """,
+    "this alarm is not raised yet": """
+        alarm-backlog
+        alarm-fd
+        alarm-freq
+        alarm-log
+        not-alarm-log
+    """,
+    "hooks do not run yet": """
+        exec-as-emperor
+        exec-as-root
+        exec-as-user
+        exec-as-user-atexit
+        exec-as-vassal
+        exec-asap
+        exec-in-jail
+        exec-post-app
+        exec-post-jail
+        exec-pre-app
+        exec-pre-jail
+        hook-accepting
+        hook-accepting-once
+        hook-accepting1
+        hook-accepting1-once
+        hook-as-emperor
+        hook-as-emperor-before-vassal
+        hook-as-gateway
+        hook-as-mule
+        hook-as-on-config-vassal
+        hook-as-on-demand-vassal
+        hook-as-root
+        hook-as-user
+        hook-as-user-atexit
+        hook-as-vassal
+        hook-as-vassal-before-drop
+        hook-asap
+        hook-emperor-lost
+        hook-emperor-reload
+        hook-emperor-start
+        hook-emperor-stop
+        hook-in-jail
+        hook-master-start
+        hook-post-app
+        hook-post-fork
+        hook-post-jail
+        hook-pre-app
+        hook-pre-jail
+        hook-touch
+        wait-for-fs
+        wait-for-fs-timeout
+        wait-for-interface
+        wait-for-interface-timeout
+        wait-for-mountpoint
+        wait-for-socket
+        wait-for-socket-timeout
+        worker-exec
+        worker-exec2
+    """,
+    "this kind of attached command is not started yet": """
+        attach-control-daemon
+        daemons-honour-stdin
+        legion-attach-daemon
+        legion-smart-attach-daemon
+        legion-smart-attach-daemon2
+    """,
+    "there is no emperor yet": """
+        early-emperor
+        emperor-broodlord
+        emperor-chdir-attr
+        emperor-collect-attr
+        emperor-command-socket
+        emperor-curse-tolerance
+        emperor-extra-ext
+        emperor-fork-server-attr
+        emperor-freq
+        emperor-graceful-shutdown
+        emperor-magic-exec
+        emperor-max-throttle
+        emperor-no-blacklist
+        emperor-nofollow
+        emperor-on-demand-dir
+        emperor-on-demand-exec
+        emperor-on-demand-ext
+        emperor-pidfile
+        emperor-procname
+        emperor-proxy-socket
+        emperor-required-heartbeat
+        emperor-stats
+        emperor-subreaper
+        emperor-throttle
+        emperor-trigger-socket
+        emperor-tyrant
+        emperor-tyrant-initgroups
+        emperor-tyrant-nofollow
+        emperor-use-fork-server
+        emperor-wait-for-command
+        emperor-wait-for-command-ignore
+        emperor-wrapper
+        emperor-wrapper-attr
+        emperor-wrapper-fallback
+        emperor-wrapper-override
+        fork-server
+        heartbeat
+        vassal-fork-base
+        vassal-set
+        vassal-sos
+        vassal-sos-backlog
+        vassals-include
+        vassals-include-before
+        vassals-inherit
+        vassals-inherit-before
+        vassals-start-hook
+        vassals-stop-hook
+        zeus
+    """,
+    "there are no subscriptions and no zerg mode yet": """
+        auto-weight
+        subscribe-to
+        start-unsubscribed
+        subscribe-freq
+        subscribe-with-modifier1
+        subscribe2
+        subscription-algo
+        subscription-clear-on-shutdown
+        subscription-dotsplit
+        subscription-mountpoints
+        subscription-notify-socket
+        subscription-tolerance
+        subscription-tolerance-inactive
+        subscription-vassal-required
+        subscriptions-credentials-check
+        subscriptions-sign-check
+        subscriptions-sign-check-tolerance
+        subscriptions-sign-skip-uid
+        subscriptions-use-credentials
+        unsubscribe-on-graceful-reload
+        weight
+        zerg
+        zerg-fallback
+        zergpool
+        zerg-server
+    """,
+    "there are no routers yet": """
+        fastrouter
+        fastrouter-buffer-size
+        fastrouter-cheap
+        fastrouter-defer-connect-timeout
+        fastrouter-emperor-socket
+        fastrouter-events
+        fastrouter-fallback
+        fastrouter-fallback-on-no-key
+        fastrouter-force-key
+        fastrouter-gid
+        fastrouter-gracetime
+        fastrouter-harakiri
+        fastrouter-max-retries
+        fastrouter-post-buffering
+        fastrouter-processes
+        fastrouter-quiet
+        fastrouter-resubscribe
+        fastrouter-resubscribe-bind
+        fastrouter-stats
+        fastrouter-subscription-fallback-key
+        fastrouter-subscription-server
+        fastrouter-timeout
+        fastrouter-to
+        fastrouter-uid
+        fastrouter-use-base
+        fastrouter-use-cache
+        fastrouter-use-code-string
+        fastrouter-use-pattern
+        fastrouter-use-socket
+        fastrouter-zerg
+        rawrouter
+        rawrouter-buffer-size
+        rawrouter-cheap
+        rawrouter-events
+        rawrouter-fallback
+        rawrouter-gracetime
+        rawrouter-harakiri
+        rawrouter-max-retries
+        rawrouter-processes
+        rawrouter-quiet
+        rawrouter-stats
+        rawrouter-subscription-server
+        rawrouter-timeout
+        rawrouter-to
+        rawrouter-use-base
+        rawrouter-use-cache
+        rawrouter-use-code-string
+        rawrouter-use-pattern
+        rawrouter-use-socket
+        rawrouter-xclient
+        rawrouter-zerg
+        sslrouter
+        sslrouter-buffer-size
+        sslrouter-cheap
+        sslrouter-events
+        sslrouter-fallback
+        sslrouter-gracetime
+        sslrouter-harakiri
+        sslrouter-max-retries
+        sslrouter-processes
+        sslrouter-quiet
+        sslrouter-session-context
+        sslrouter-sni
+        sslrouter-stats
+        sslrouter-subscription-server
+        sslrouter-timeout
+        sslrouter-to
+        sslrouter-use-base
+        sslrouter-use-cache
+        sslrouter-use-code-string
+        sslrouter-use-pattern
+        sslrouter-use-socket
+        sslrouter-zerg
+        sslrouter2
+    """,
+    "there are no legions yet": """
+        legion
+        legion-death
+        legion-death-on-lord-error
+        legion-freq
+        legion-join
+        legion-lord
+        legion-mcast
+        legion-node
+        legion-node-joined
+        legion-node-left
+        legion-quorum
+        legion-scroll
+        legion-scroll-list-max-size
+        legion-scroll-max-size
+        legion-setup
+        legion-skew-tolerance
+        legion-tolerance
+        legion-unlord
+    """,
+}
+
+PENDING: dict[str, str] = {
+    name: reason for reason, names in _WAITING.items() for name in names.split()
+}

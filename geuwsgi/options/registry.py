@@ -33,7 +33,10 @@ class Standing(Enum):
 
 
 class Known(NamedTuple):
-    """What is behind one name. ``option`` is None for inert and foreign ones."""
+    """What is behind one name. ``option`` is None for inert and foreign ones.
+
+    The reason of one that works says what is always so, if it is.
+    """
 
     name: str
     takes: Takes
@@ -53,12 +56,14 @@ class Registry:
         inert: Mapping[str, Elsewhere] = {},
         foreign: Mapping[str, Elsewhere] = {},
         pending: Mapping[str, str] = {},
+        inherent: Mapping[str, str] = {},
     ) -> None:
         self.sections = tuple(sections)
         self.directives = tuple(directives)
         self._inert = inert
         self._foreign = foreign
         self._pending = pending
+        self._inherent = inherent
         self._options: dict[str, Option] = {}
         self._letters: dict[str, str] = {}
         self._aliases: dict[str, str] = {}
@@ -94,9 +99,12 @@ class Registry:
         """What stands behind an exact name or alias, or None."""
         option = self._options.get(name)
         if option is not None:
-            reason = self._pending.get(option.name)
-            standing = Standing.WORKS if reason is None else Standing.PENDING
-            return Known(option.name, option.takes, standing, reason or "", option)
+            standing = Standing.WORKS
+            reason = self._inherent.get(option.name, "")
+            if option.name in self._pending:
+                standing = Standing.PENDING
+                reason = self._pending[option.name]
+            return Known(option.name, option.takes, standing, reason, option)
         canonical = self._aliases.get(name, name)
         for table, standing in (
             (self._inert, Standing.INERT),

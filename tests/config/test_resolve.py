@@ -4,6 +4,7 @@ import pytest
 
 from geuwsgi.config import ListenerSpec, Topic
 from geuwsgi.options import Settings
+from geuwsgi.options.pending import PENDING
 from tests.config.world import World, errors, notes, read_in, read_ini
 
 
@@ -131,3 +132,18 @@ def test_listeners_keep_the_order_of_their_lines() -> None:
 def test_the_kind_of_a_listener_is_the_canonical_name() -> None:
     [spec] = read_in(World(), "--httprouter", ":80").configuration.listeners
     assert spec.kind == "http"
+
+
+def test_early_variables_are_variables() -> None:
+    settings = read_ini("env = A=1\nienv = B=2").configuration.settings
+    assert settings.process.env == ("B=2", "A=1")
+
+
+def test_a_pending_option_is_read_and_noted_once() -> None:
+    name = next(iter(PENDING))
+    loading = read_ini(f"{name} = 1\n{name} = 1")
+    assert errors(loading) == []
+    [note] = [n for n in loading.configuration.notes if n.topic is Topic.PENDING]
+    assert str(note) == (
+        f"app.ini:2: {name}: accepted, not in effect yet: {PENDING[name]}"
+    )

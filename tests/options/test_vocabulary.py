@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from geuwsgi.options import REGISTRY, Process, Settings, Standing, Workers
+import geuwsgi.options
+from geuwsgi.options import (
+    REGISTRY,
+    Process,
+    Routing,
+    Settings,
+    Standing,
+    Workers,
+)
 from geuwsgi.options.foreign import FOREIGN
 from geuwsgi.options.inert import INERT
+from geuwsgi.options.inherent import INHERENT
 from geuwsgi.options.kinds import Takes
 from geuwsgi.options.pending import PENDING
 
@@ -34,7 +46,7 @@ def test_help_is_an_imperative_phrase() -> None:
         assert first.islower(), option.name
         assert first not in ("the", "a", "an", "number", "same", "alias"), option.name
         assert not option.help.endswith("."), option.name
-        assert len(option.help) <= 110, option.name
+        assert len(option.help) <= 120, option.name
 
 
 def test_what_an_option_implies_is_a_flag() -> None:
@@ -50,6 +62,34 @@ def test_pending_options_are_declared_under_their_canonical_name() -> None:
         option = REGISTRY.option(name)
         assert option is not None, name
         assert option.name == name
+
+
+def test_every_option_is_read_or_says_why_not() -> None:
+    """An option that nothing reads must be pending, or ask for what is always so."""
+    package = Path(geuwsgi.options.__file__).parents[1]
+    words: set[str] = set()
+    for file in package.rglob("*.py"):
+        if file.relative_to(package).parts[0] not in ("options", "config"):
+            text = file.read_text("utf-8")
+            words.update(re.findall(r"\.([a-z]\w*)", text))
+            words.update(re.findall(r"\"([a-z][\w-]*)\"", text))
+    for section in REGISTRY.sections:
+        if section is Routing:
+            continue  # Rules are read in the order of their lines, not by section.
+        for option in section.declared:
+            if option.name in PENDING or option.name in INHERENT:
+                continue
+            assert words & {option.field, option.name}, (
+                f"nothing reads {option.name}: add it to options/pending.py"
+            )
+
+
+def test_what_is_always_so_is_declared_and_not_pending() -> None:
+    for name in INHERENT:
+        option = REGISTRY.option(name)
+        assert option is not None, name
+        assert option.name == name
+        assert name not in PENDING
 
 
 def test_reasons_complete_a_sentence() -> None:

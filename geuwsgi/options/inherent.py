@@ -1,0 +1,31 @@
+"""Options that are always so: what they ask for happens without being asked.
+
+Nothing reads their values. The text completes the sentence "always so: …".
+"""
+
+from __future__ import annotations
+
+INHERENT: dict[str, str] = {
+    "close-on-exec": "descriptors are closed in programs the application starts",
+    "close-on-exec2": "descriptors are closed in programs the application starts",
+    "die-on-term": "SIGTERM drains and stops",
+    "disable-write-exception": "a client that is gone raises nothing",
+    "gevent-early-monkey-patch": "the standard library is cooperative from the start",
+    "gevent-monkey-patch": "the standard library is cooperative from the start",
+    "gevent-wait-for-hub": "the hub ends before the worker does",
+    "harakiri-verbose": "the log says where an ended request was",
+    "http-auto-chunked": "responses of unknown length are sent in chunks",
+    "http-chunked-input": "request bodies may be chunked",
+    "http-manage-expect": "Expect: 100-continue is answered; see 'limit-post'",
+    "http-raw-body": "bodies are read as the request frames them",
+    "http-websockets": "websockets are let through",
+    "ienv": "variables are set before anything reads them",
+    "ignore-sigpipe": "clients that are gone are not logged",
+    "ignore-write-errors": "clients that are gone are not logged",
+    "no-orphans": "workers end when the master is gone",
+    "offload-threads": "transfers never hold up a worker",
+    "single-interpreter": "there is one interpreter",
+    "tcp-nodelay": "small packets are sent at once",
+    "wsgi-env-behaviour": "environ is new for each request",
+    "wsgi-manage-chunked-input": "wsgi.input decodes chunked bodies",
+}
