@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from geuwsgi.master import events as ev
 from geuwsgi.master.channel import Channel, ChannelClosed
-from geuwsgi.master.events import Event
+from geuwsgi.master.events import Event, Role
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.processes import MemberProcess, TemplateProcess
 from geuwsgi.shared import scoreboard as sb
@@ -51,11 +51,12 @@ class Crew:
             Kind.FAILED: lambda member, message: put(
                 ev.MemberFailed(member.serial, str(message.fields()["error"]))
             ),
+            Kind.SOURCES: lambda _, message: self.on_sources(message.fields()["files"]),
             Kind.RETIRE: lambda member, message: put(
                 ev.MemberRetires(member.serial, str(message.fields()["reason"]))
             ),
         }
-        self.on_sources: Callable[[int, list[str]], None] = lambda number, paths: None
+        self.on_sources: Callable[[dict[str, int]], None] = lambda files: None
 
     def members(self) -> list[MemberProcess]:
         """Everyone that was ordered and has not ended, oldest first."""
@@ -101,7 +102,7 @@ class Crew:
                     )
                 )
             elif message.kind is Kind.SOURCES:
-                self.on_sources(template.generation, fields["paths"])
+                self.on_sources(fields["files"])
         if ended:
             # It is ending, and its exit status is worth waiting for, a while.
             template.is_deaf = True
@@ -128,7 +129,7 @@ class Crew:
         slot = prepared.scoreboard.slot(order.slot)
         slot.clear()
         row = slot.view
-        row[sb.WORKER_ID] = order.number
+        row[sb.WORKER_ID] = order.number if order.role is Role.WORKER else 0
         row[sb.GENERATION] = order.generation
         row[sb.LAST_SPAWN] = int(time.time())
         row[sb.RESPAWN_COUNT] = order.respawn_count

@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from geuwsgi.master.autoreload import autoreload_duty
 from geuwsgi.master.duty import Duty
+from geuwsgi.master.fifo import fifo_duty
+from geuwsgi.master.inotify import fs_duties
 from geuwsgi.master.prepared import Prepared
+from geuwsgi.master.statistics import StatisticsDuty
+from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
 
 
-def make_duties(prepared: Prepared, log: Callable[[str], None]) -> list[Duty]:
+def make_duties(
+    prepared: Prepared, *, started_on: int, log: Callable[[str], None]
+) -> list[Duty]:
     """The duties of the generation, in the order they begin."""
     settings = prepared.settings
-    made: list[Duty | None] = [touch_duty(settings)]
+    made: list[Duty | None] = [
+        touch_duty(settings),
+        autoreload_duty(settings),
+        *fs_duties(settings),
+        fifo_duty(settings, log),
+        TimingDuty(prepared.commons),
+        _statistics_duty(prepared, started_on, log),
+    ]
     return [duty for duty in made if duty is not None]
+
+
+def _statistics_duty(
+    prepared: Prepared, started_on: int, log: Callable[[str], None]
+) -> Duty | None:
+    address = prepared.settings.stats.stats
+    if not address:
+        return None
+    return StatisticsDuty(prepared, address, started_on=started_on, log=log)

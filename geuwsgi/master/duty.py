@@ -8,10 +8,12 @@ it *asks*, and the policy decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from geuwsgi.master.events import Request
+from geuwsgi.master.inquiry import Deliver
 
 
 class Desk(Protocol):
@@ -25,18 +27,42 @@ class Desk(Protocol):
 
     def unwatch(self, fileno: int) -> None: ...
 
+    def inquire(self, name: str, deliver: Deliver) -> None:
+        """Ask all workers ``name``; deliver what was answered in time."""
+
+    def log_statistics(self) -> None: ...
+
+    def reopen_logs(self) -> None: ...
+
+    def rotate_logs(self) -> None: ...
+
+    def write_pidfiles(self) -> None: ...
+
     def expect(self, pid: int, callback: Callable[[int], None]) -> None:
         """Call back with the exit status when the child ``pid`` has ended."""
 
 
 class Duty:
-    """One side job. Each method does nothing unless a duty says otherwise."""
+    """One side job. Each method does nothing unless a duty says otherwise.
+
+    A duty whose ``key`` is that of the former generation's duty is not begun: the
+    former one goes on.
+    """
+
+    key: object = None
 
     def begin(self, desk: Desk) -> None:
         """The generation serves now."""
 
     def tick(self, now: float) -> None:
         """About once in each check-interval; ``now`` is monotonic seconds."""
+
+    def next_deadline(self) -> float:
+        """When ``tick`` is due before its time, monotonic seconds; infinity: never."""
+        return math.inf
+
+    def learn_sources(self, files: Mapping[str, int]) -> None:
+        """A process was loaded from these files, modified at these nanoseconds."""
 
     def end(self) -> None:
         """Another generation's duties take over, or the instance stops."""

@@ -153,6 +153,11 @@ class _Launch:
                 pidfile.write(os.getpid())
                 self.pidfiles.append(pidfile)
 
+    def _rewrite_pidfiles(self) -> None:
+        for pidfile in self.pidfiles:
+            log(f"writing pidfile to {pidfile.path}")
+            pidfile.write(os.getpid())
+
     def _supervise(self, first: Prepared, environ: Mapping[str, str]) -> int:
         def prepare_next(number: int, former: Prepared) -> Prepared:
             configuration = self.command.read_configuration()
@@ -180,6 +185,7 @@ class _Launch:
             started_on=self.command.started_on,
             title=self.command.title,
             when_serving=self._release,
+            write_pidfiles=self._rewrite_pidfiles,
         )
         status = master.run()
         log("goodbye to uWSGI.")

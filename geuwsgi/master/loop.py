@@ -25,6 +25,7 @@ from geuwsgi.master.crew import Crew
 from geuwsgi.master.duties import make_duties
 from geuwsgi.master.duty import Duty
 from geuwsgi.master.events import Action, Event, Request
+from geuwsgi.master.inquiry import Deliver, Inquiries
 from geuwsgi.master.policy import Policy
 from geuwsgi.master.prepared import Prepare, Prepared
 from geuwsgi.master.signals import SignalQueue
@@ -62,7 +63,9 @@ class Master:
         started_on: int,
         title: str = "",
         when_serving: Callable[[], None] = lambda: None,
+        write_pidfiles: Callable[[], None] = lambda: None,
     ) -> None:
+        self._write_pidfiles = write_pidfiles
         self._prepare = prepare
         self._when_serving = when_serving
         self._output = output
@@ -79,6 +82,9 @@ class Master:
         self._crew.handlers[Kind.SHUTDOWN] = lambda member, _: self.ask(
             Request.STOP, f"the application in {member}"
         )
+        self._inquiries = Inquiries(self._crew, time.monotonic)
+        self._crew.handlers[Kind.ANSWER] = self._inquiries.answered
+        self._crew.on_sources = self._learn_sources
         self._duties: list[Duty] = []
         self._expected: dict[int, Callable[[int], None]] = {}
         self._next_tick = 0.0
@@ -112,9 +118,9 @@ class Master:
         )
         for fileno in self._output.readers:
             self.watch(fileno, lambda fileno=fileno: self._output.read(fileno))  # type: ignore[misc]
-        self._put(ev.Begin(self._prepared[self._current].plan))
-        self._begin_duties()
         try:
+            self._change_duties()
+            self._put(ev.Begin(self._prepared[self._current].plan))
             while True:
                 self._settle()
                 if self._exit_status is not None:
@@ -146,6 +152,18 @@ class Master:
 
     def expect(self, pid: int, callback: Callable[[int], None]) -> None:
         self._expected[pid] = callback
+
+    def inquire(self, name: str, deliver: Deliver) -> None:
+        self._inquiries.ask(name, deliver)
+
+    def reopen_logs(self) -> None:
+        self._output.reopen()
+
+    def rotate_logs(self) -> None:
+        self._output.rotate()
+
+    def write_pidfiles(self) -> None:
+        self._write_pidfiles()
 
     # -- events ------------------------------------------------------------------------
 
@@ -179,27 +197,37 @@ class Master:
 
     def _patience(self) -> float:
         """How long nothing has to be done."""
-        until = min(self._next_tick, self._policy.next_deadline())
+        until = min(
+            self._next_tick,
+            self._policy.next_deadline(),
+            self._inquiries.next_deadline(),
+            *(duty.next_deadline() for duty in self._duties),
+        )
         return max(0.0, until - time.monotonic())
 
     def _tick(self, now: float) -> None:
-        if now < self._next_tick:
+        self._guard(self._inquiries.tick, now)
+        is_due = now >= self._next_tick
+        for duty in self._duties:
+            if is_due or now >= duty.next_deadline():
+                self._guard(duty.tick, now)
+        if not is_due:
             return
         interval = self._prepared[self._current].settings.process.check_interval
         self._next_tick = now + (interval or 1.0)
         self._guard(lambda _: self._output.tick(), None)
         self._crew.tick(now)
-        for duty in self._duties:
-            self._guard(duty.tick, now)
 
     def _signals(self, signals: SignalQueue) -> None:
-        for number in signals.read():
-            if number is signal.SIGCHLD:
-                self._reap()
-            elif number in _REQUESTS:
+        numbers = signals.read()
+        for number in numbers:
+            if number in _REQUESTS:
                 self.ask(self._request_of(number), number.name)
             elif number is signal.SIGUSR1:
                 self.log_statistics()
+        # Last: what kills the group kills workers too, and they died because of it.
+        if signal.SIGCHLD in numbers:
+            self._reap()
 
     def _request_of(self, number: signal.Signals) -> Request:
         if number is signal.SIGTERM and self._policy.is_stopping:
@@ -249,11 +277,10 @@ class Master:
             self._put(ev.ConfigurationLoaded(number, prepared.plan))
 
     def _promote(self, action: ev.Promote) -> None:
-        self._end_duties()
         former, self._current = self._current, action.generation
         listeners = self._prepared[action.generation].listeners
         self._prepared[former].close_listeners(listeners)
-        self._begin_duties()
+        self._change_duties()
 
     def _forget(self, action: ev.Forget) -> None:
         prepared = self._prepared.pop(action.generation, None)
@@ -267,15 +294,37 @@ class Master:
 
     # -- duties ------------------------------------------------------------------------
 
-    def _begin_duties(self) -> None:
-        self._duties = make_duties(self._prepared[self._current], log)
-        for duty in self._duties:
-            self._guard(duty.begin, self)
+    def _change_duties(self) -> None:
+        """Begin what the current generation asks for, end what it does not.
+
+        Raises StartupError for a duty that cannot begin, if nothing serves yet.
+        """
+        former = {duty.key: duty for duty in self._duties if duty.key is not None}
+        wanted = [
+            former.pop(duty.key, duty)
+            for duty in make_duties(
+                self._prepared[self._current], started_on=self._started_on, log=log
+            )
+        ]
+        begun = [duty for duty in wanted if duty not in self._duties]
+        for duty in reversed(self._duties):
+            if duty not in wanted:
+                self._guard(lambda _, duty=duty: duty.end(), None)  # type: ignore[misc]
+        self._duties = wanted
+        for duty in begun:
+            if self._policy.fleet.current is None:
+                duty.begin(self)
+            else:
+                self._guard(duty.begin, self)
 
     def _end_duties(self) -> None:
         for duty in reversed(self._duties):
             self._guard(lambda _, duty=duty: duty.end(), None)  # type: ignore[misc]
         self._duties = []
+
+    def _learn_sources(self, files: dict[str, int]) -> None:
+        for duty in self._duties:
+            duty.learn_sources(files)
 
     # -- telling -----------------------------------------------------------------------
 

@@ -166,12 +166,6 @@ class Policy:
         request = self._requested[1]
         self._requested = None
         generation = Generation(event.generation, event.plan)
-        if fleet.current is not None and not fleet.current.served:
-            # Nothing serves yet that would be worth keeping.
-            fleet.drop(fleet.current, "stop", now)
-            fleet.current = generation
-            fleet.do(ev.Promote(generation.number))
-            return
         fleet.building = generation
         if request is Request.CHAIN_RELOAD:
             generation.chain_at = 1
@@ -488,6 +482,13 @@ class Policy:
                 f"generation {generation.number} failed: {why}"
                 + self._who_keeps_serving()
             )
+        elif generation is fleet.current and fleet.building is not None:
+            # It never served, and a newer one is on its way.
+            fleet.log(f"generation {generation.number} failed: {why}")
+            fleet.current, fleet.building = fleet.building, None
+            fleet.current.chain_at = 0
+            fleet.do(ev.Promote(fleet.current.number))
+            fleet.drop(generation, "stop", now)
         elif generation is fleet.current:
             fleet.log(f"the instance cannot start: {why}")
             self._exit_status = status

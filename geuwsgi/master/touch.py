@@ -31,7 +31,8 @@ class Watched:
 class TouchDuty(Duty):
     """Looks at the files once in each turn."""
 
-    def __init__(self, watched: Iterable[Watched]) -> None:
+    def __init__(self, watched: Iterable[Watched], key: object = None) -> None:
+        self.key = key
         self._watched = list(watched)
         self._desk: Desk | None = None
 
@@ -90,4 +91,13 @@ def touch_duty(settings: Settings) -> TouchDuty | None:
     for text in options.touch_exec:
         path, _, command = text.partition(" ")
         watched.append(Watched(path, running(command.strip())))
-    return TouchDuty(watched) if watched else None
+    key = (
+        "touch",
+        options.touch_reload,
+        options.touch_workers_reload,
+        options.touch_chain_reload,
+        options.touch_mules_reload,
+        options.touch_spoolers_reload,
+        options.touch_exec,
+    )
+    return TouchDuty(watched, key) if watched else None

@@ -9,20 +9,29 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from functools import cached_property
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from geuwsgi import api
 from geuwsgi.api import ApiContext
 from geuwsgi.background.commons import Commons
+from geuwsgi.background.inbox import Serving
 from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
 from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
+from geuwsgi.stats.snapshot import worker_details
 from geuwsgi.worker.assemble import build_edges, build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
+from geuwsgi.worker.members import (
+    answer_packets,
+    make_mule,
+    make_spooler,
+    with_signals,
+)
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.procname import Titles, set_title
 from geuwsgi.worker.sources import Sources
@@ -143,8 +152,32 @@ class Instance:
             context.reload_instance = lambda: _sent(control, Kind.RELOAD)
             context.stop_instance = lambda: _sent(control, Kind.SHUTDOWN)
 
-    def make_server(self, order: Order, slot: ScoreboardSlot) -> Server:
-        """The server of this worker; it does not accept yet."""
+    def make_server(
+        self,
+        order: Order,
+        slot: ScoreboardSlot,
+        *,
+        end: Callable[[int], object],
+        retire: Callable[[str], object],
+    ) -> Serving:
+        """What this process serves with; it does nothing yet.
+
+        A mule's program that is over says so to ``end``, with an exit status.
+        """
+        context, module = self._context, self._module
+        before = partial(self._call_hook, "post_fork_hook")
+        serving: Serving
+        if order.role == "mule":
+            serving = make_mule(context, order, module=module, before=before, end=end)
+        elif order.role == "spooler":
+            serving = make_spooler(
+                context, order, module=module, before=before, retire=retire
+            )
+        else:
+            serving = self._make_worker_server(order, slot)
+        return with_signals(serving, context, order, slot)
+
+    def _make_worker_server(self, order: Order, slot: ScoreboardSlot) -> Server:
         context = self._context
         server = build_server(
             self.configuration,
@@ -156,15 +189,27 @@ class Instance:
             edges=self._edges,
             request_log_fd=self.boot.request_log_fd,
         )
+        answer_packets(server, context)
         context.site = server.site
         context.set_accepting = lambda accepting: (
             server.start() if accepting else server.stop_accepting()
         )
         return server
 
+    def answer(self, name: str) -> dict[str, Any]:
+        """Answer a question of the master about this worker; {} if it is unknown."""
+        site = self._context.site
+        if name == "stats" and site is not None:
+            return worker_details(self.applications, site.cores.holders)
+        return {}
+
     def run_post_fork_hook(self) -> None:
-        """Call ``uwsgi.post_fork_hook``; what it raises is told and forgotten."""
-        self._call_hook("post_fork_hook")
+        """Call ``uwsgi.post_fork_hook``; what it raises is told and forgotten.
+
+        Mules and spoolers call it themselves, where it may take for ever.
+        """
+        if not self._context.mule_id and not self._context.is_spooler:
+            self._call_hook("post_fork_hook")
 
     def run_atexit_hook(self) -> None:
         """Call ``uwsgi.atexit``."""

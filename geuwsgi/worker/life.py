@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 1.0
 ORPHAN_DEADLINE_S = 3.0  # for requests in flight when the master is gone
 ATEXIT_LIMIT_S = 10.0
+INTERRUPT_DELAY_S = 0.5
 
 STOPPED = 0
 RELOADED = 17  # uWSGI: asked to reload
@@ -105,6 +106,7 @@ class Life:
         self._slot: ScoreboardSlot | None = None
         self._begun_at = time.monotonic()
         self._retiring = False
+        self._paused = False
 
     def run(self) -> int:
         """Live, and return the exit status of the process.
@@ -122,6 +124,7 @@ class Life:
             self._control.on(Kind.DRAIN, self._told_to_drain)
             self._control.on(Kind.SERVE, lambda message: self._let_serve.set())
             self._control.on(Kind.PAUSE, self._told_to_pause)
+            self._control.on(Kind.QUESTION, self._asked)
             self._control.send(Kind.HELLO, pid=os.getpid())
         self._slot = instance.scoreboard.slot(order.slot)
         self._slot.view[PID] = os.getpid()
@@ -136,7 +139,12 @@ class Life:
                 if instance.load_error is not None:
                     self._tell(Kind.FAILED, error=instance.load_error)
             instance.check_need_app()
-            self._server = instance.make_server(order, self._slot)
+            self._server = instance.make_server(
+                order,
+                self._slot,
+                end=lambda status: self.end(Ending("over", 0.0, status)),
+                retire=self.retire,
+            )
             instance.run_post_fork_hook()
             ending = self._live()
         finally:
@@ -164,7 +172,8 @@ class Life:
     def _start_when_let(self) -> None:
         assert self._server is not None
         self._let_serve.wait()
-        self._server.start()
+        if not self._paused:
+            self._server.start()
 
     def _drain(self, ending: Ending) -> Ending:
         assert self._server is not None
@@ -217,13 +226,21 @@ class Life:
         self.end(Ending(reason, float(fields["deadline_s"]), STOPPED))
 
     def _told_to_pause(self, message: Message) -> None:
-        assert self._server is not None and self._slot is not None
-        if message.fields()["paused"]:
-            self._slot.view[STATUS] = STATUS_PAUSE
+        self._paused = bool(message.fields()["paused"])
+        if self._slot is not None:
+            self._slot.view[STATUS] = STATUS_PAUSE if self._paused else STATUS_IDLE
+        if self._server is None or not self._let_serve.is_set():
+            return
+        if self._paused:
             self._server.stop_accepting()
         else:
-            self._slot.view[STATUS] = STATUS_IDLE
             self._server.start()
+
+    def _asked(self, message: Message) -> None:
+        fields = message.fields()
+        answer = self._instance.answer(str(fields["name"]))
+        # Not from the reader: it must go on reading while the master does not.
+        gevent.spawn(self._tell, Kind.ANSWER, question=fields["question"], **answer)
 
     def _tell(self, kind: Kind, **fields: object) -> None:
         if self._control is not None:
@@ -234,18 +251,24 @@ class Life:
     # -- signals -----------------------------------------------------------------------
 
     def _install_signals(self) -> None:
-        def on(number: signal.Signals, action: Callable[[], None]) -> None:
+        def on(number: signal.Signals, action: Callable[[], object]) -> None:
             gevent.signal_handler(number, action)
 
         mercy = self._instance.settings.reload.worker_reload_mercy
         for number in (signal.SIGQUIT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
         on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
-        on(signal.SIGINT, lambda: self.end(Ending("stop", 0.0, SIGNALLED)))
+        interrupted = Ending("stop", 0.0, SIGNALLED)
         if self._control is not None:
-            # systemd sends TERM to every process of the unit; the master decides.
+            # systemd sends TERM to every process of the unit, a terminal INT to the
+            # whole group: the master got it too, and decides.
             on(signal.SIGTERM, lambda: self.retire("SIGTERM"))
+            on(
+                signal.SIGINT,
+                lambda: gevent.spawn_later(INTERRUPT_DELAY_S, self.end, interrupted),
+            )
         else:
+            on(signal.SIGINT, lambda: self.end(interrupted))
             on(signal.SIGTERM, lambda: self.end(Ending("stop", mercy, STOPPED)))
             on(signal.SIGQUIT, lambda: self.end(Ending("stop", 0.0, STOPPED)))
 
@@ -265,7 +288,13 @@ class Life:
                 elif limits.reload_on_as and view[VSZ] > limits.reload_on_as:
                     self.retire(f"reload-on-as: {view[VSZ]} bytes")
             self._check_max_requests(view[REQUESTS])
+            self._tell_sources()
             gevent.sleep(HEARTBEAT_S)
+
+    def _tell_sources(self) -> None:
+        sources = self._instance.sources
+        if sources is not None and (news := sources.news()):
+            self._tell(Kind.SOURCES, files=news)
 
     def _check_max_requests(self, requests: int) -> None:
         options = self._instance.settings.reload

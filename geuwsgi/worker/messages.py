@@ -28,7 +28,7 @@ class Kind(enum.IntEnum):
 
     # template → master
     LOADED = 1  # {"apps": n, "error": str | null}; the application is in memory
-    SOURCES = 3  # {"paths": [str, …]}; files it was loaded from (py-autoreload)
+    SOURCES = 3  # {"files": {path: mtime_ns}}; loaded from these; also from workers
     # master → template
     FORK = (
         2  # {"serial", "slot", "worker_id", "role"}, with one descriptor: its channel

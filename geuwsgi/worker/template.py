@@ -81,6 +81,8 @@ def _be_template(instance: Instance) -> int:
     connection.set_inheritable(False)
     if instance.loads_early:
         instance.load()
+    if instance.sources is not None:
+        connection.sendall(encode(Kind.SOURCES, files=instance.sources.news()))
     connection.sendall(
         encode(Kind.LOADED, apps=instance.app_count, error=instance.load_error)
     )

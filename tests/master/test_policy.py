@@ -622,3 +622,16 @@ def test_events_of_the_dead_are_harmless() -> None:
     assert world.numbers_serving() == [1, 2]
     world.ask(Request.BRUTAL_STOP)
     assert world.tell(ev.Asked(Request.RELOAD)).status == 0
+
+
+def test_a_first_start_that_fails_while_a_newer_one_is_built_leaves_it_to_that() -> (
+    None
+):
+    world = two_workers(need_app=True)
+    world.on_load = lambda generation: None
+    world.begin().ask(Request.RELOAD)
+    world.tell(ev.TemplateLoaded(1, 0, "no module named nope"))
+    assert world.status is None
+    world.tell(ev.TemplateLoaded(2, 1))
+    assert world.numbers_serving() == [1, 2]
+    assert world.forgotten == [1]
