@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from geuwsgi.config import Exit, SystemHost, load
+from geuwsgi.config import Configuration, Exit, SystemHost, load
 from geuwsgi.config.queries import answer, answer_from
-from geuwsgi.errors import ConfigErrors, GeuwsgiError, StartupError
+from geuwsgi.errors import ConfigError, ConfigErrors, GeuwsgiError, StartupError
 from geuwsgi.master.commands import find_command
 from geuwsgi.master.launch import Command, launch
 
@@ -72,7 +72,27 @@ def _serve(arguments: list[str]) -> int:
 def _check(arguments: Sequence[str]) -> int:
     from geuwsgi.config.check import main as check
 
-    return check(arguments)
+    return check(arguments, judges=[_judge_addresses, _judge_caches])
+
+
+def _judge_addresses(configuration: Configuration) -> Iterator[ConfigError]:
+    from geuwsgi.net.address import parse_address, split_tls
+
+    abstract = configuration.settings.sockets.abstract_socket
+    for kind, address, origin in configuration.listeners:
+        try:
+            parse_address(split_tls(address)[0], abstract=abstract)
+        except ConfigError as exc:
+            yield ConfigError(f"{kind}: {exc.message}", origin)
+
+
+def _judge_caches(configuration: Configuration) -> Iterator[ConfigError]:
+    from geuwsgi.cache.spec import cache_specs
+
+    try:
+        cache_specs(configuration.settings.cache)
+    except ConfigError as exc:
+        yield exc
 
 
 _SUB_COMMANDS: dict[str, SubCommand] = {"check": _check}

@@ -10,16 +10,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
 from geuwsgi.config.combinations import find_combinations
+from geuwsgi.config.configuration import Configuration
 from geuwsgi.config.convert import convert
 from geuwsgi.config.host import Host, SystemHost
 from geuwsgi.config.loading import Loading, read
 from geuwsgi.config.model import Assignment, Note, Topic
 from geuwsgi.errors import ConfigError
 from geuwsgi.options import REGISTRY, Registry, Standing
+
+Judge = Callable[[Configuration], Iterable[ConfigError]]
+"""Finds what is wrong with values that only their users can read, as addresses."""
 
 CLEAN, WARNED, FAILED = 0, 1, 2
 USAGE = """\
@@ -65,6 +69,8 @@ def main(
     argv: Sequence[str],
     environ: Mapping[str, str] | None = None,
     stdout: TextIO | None = None,
+    *,
+    judges: Sequence[Judge] = (),
 ) -> int:
     """Run ``geuwsgi check`` with the words after ``check``; returns the exit status."""
     out = stdout or sys.stdout
@@ -79,7 +85,7 @@ def main(
     foreign = [word for word in words if _is_foreign(word)]
     if foreign:
         return _convert(foreign, host, out)
-    report = check(words, environ, host=host)
+    report = check(words, environ, host=host, judges=judges)
     status = report.status(strict=strict)
     if as_json:
         out.write(_as_json(report, status))
@@ -128,8 +134,9 @@ def check(
     *,
     host: Host | None = None,
     registry: Registry = REGISTRY,
+    judges: Sequence[Judge] = (),
 ) -> Report:
-    """Read a configuration and judge it."""
+    """Read a configuration and judge it, with the help of ``judges``."""
     host = host or SystemHost(environ)
     loading = read(argv, environ, host=host, registry=registry)
     configuration = loading.configuration
@@ -137,6 +144,8 @@ def check(
     rows = _rows(loading, registry)
     warnings: list[str] = []
     errors = [str(error) for error in loading.errors]
+    for judge in judges:
+        errors.extend(str(error) for error in judge(configuration))
     for note in (*configuration.notes, *together):
         if note.topic in (Topic.PRINT, Topic.INERT):
             continue

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from geuwsgi.config import Configuration
 from geuwsgi.config.check import check, format_report, main
+from geuwsgi.errors import ConfigError
 from tests.config.world import World
 
 
@@ -85,6 +87,17 @@ def test_errors_of_all_kinds_are_told_together(site: Path) -> None:
     status, text = _run("app.ini", "--nope")
     assert status == 2
     assert text.splitlines()[-1] == "4 options, 0 warnings, 5 errors"
+
+
+def test_judges_add_what_only_they_can_tell(site: Path) -> None:
+    _write(site, "http = :99999")
+
+    def judge(configuration: Configuration) -> Iterator[ConfigError]:
+        for kind, address, origin in configuration.listeners:
+            yield ConfigError(f"{kind}: {address} is no address", origin)
+
+    report = check(["app.ini"], {}, judges=[judge])
+    assert report.errors == ["app.ini:2: http: :99999 is no address"]
 
 
 def test_options_may_follow_the_file(site: Path) -> None:
