@@ -87,6 +87,7 @@ class Exchange:
         "started",
         "status",
         "switches",
+        "transformations",
         "upgrade",
         "upgraded",
         "vars_count",
@@ -131,6 +132,8 @@ class Exchange:
         self.replaceable = False
         #: Names of response header fields to leave out, in lower case.
         self.removed_headers: tuple[str, ...] = ()
+        #: What the body goes through; set with `geuwsgi.server.transform`.
+        self.transformations: Any = None
         self._extra_headers: Headers | None = None
         self._framing = _BY_LENGTH
         self._left = -1

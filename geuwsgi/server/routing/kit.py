@@ -23,8 +23,8 @@ class CacheStore(Protocol):
     def get(self, key: bytes) -> bytes | None:
         """The value, or None."""
 
-    def put(self, key: bytes, value: bytes, expires: float) -> None:
-        """Create or replace; ``expires`` is seconds from now, 0 never."""
+    def update(self, key: bytes, value: bytes, seconds: int = 0) -> bool:
+        """Create or replace, for so many seconds; 0 is for ever."""
 
 
 def _no_cache(name: str) -> CacheStore | None:
@@ -57,16 +57,20 @@ class Kit:
 
     def template(self, text: str) -> Template:
         """Parse an argument that may hold variables."""
-        return Template(
-            text,
-            {
-                **FUNCTIONS,
-                "mime": self._mime,
-                "metric": lambda visit, name: self.metric(name),
-                "uwsgi": self._uwsgi,
-                **self.functions,
-            },
-        )
+        return Template(text, self._all_functions())
+
+    def template_of_body(self, text: str) -> Template:
+        """Parse a body, in latin-1's clothes, that may hold variables."""
+        return Template(text, self._all_functions(), dressed=True)
+
+    def _all_functions(self) -> dict[str, Function]:
+        return {
+            **FUNCTIONS,
+            "mime": self._mime,
+            "metric": lambda visit, name: self.metric(name),
+            "uwsgi": self._uwsgi,
+            **self.functions,
+        }
 
     def pattern(self, text: str) -> Pattern:
         """Compile a regular expression of a rule."""

@@ -28,6 +28,7 @@ from geuwsgi.server.routing.files import FILE_ACTIONS
 from geuwsgi.server.routing.headers import HEADER_ACTIONS
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.routing.relays import RELAY_ACTIONS
+from geuwsgi.server.routing.transforms import TRANSFORM_ACTIONS
 
 if TYPE_CHECKING:
     from geuwsgi.config.model import Assignment
@@ -39,6 +40,7 @@ ACTIONS: Mapping[str, ActionFactory] = {
     **FILE_ACTIONS,
     **HEADER_ACTIONS,
     **RELAY_ACTIONS,
+    **TRANSFORM_ACTIONS,
 }
 
 _OPTION = re.compile(

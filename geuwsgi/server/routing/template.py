@@ -35,8 +35,12 @@ class Template:
 
     __slots__ = ("_parts", "literal", "text")
 
-    def __init__(self, text: str, functions: Mapping[str, Function]) -> None:
-        text = text.encode("utf-8", "surrogateescape").decode("latin-1")
+    def __init__(
+        self, text: str, functions: Mapping[str, Function], *, dressed: bool = False
+    ) -> None:
+        """``dressed``: the text is in latin-1's clothes already."""
+        if not dressed:
+            text = text.encode("utf-8", "surrogateescape").decode("latin-1")
         self.text = text
         self._parts: list[str | Part] = []
         position = 0
