@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _READ = 1
 _WRITE = 2
 _SENDFILE_BLOCK = 1 << 20
+#: 0 where the system has no such thing: then there are two packets.
+_MORE: int = getattr(socket, "MSG_MORE", 0)
 
 
 class Stream:
@@ -185,6 +187,21 @@ class Stream:
                 continue
             except OSError as exc:
                 raise self._translate(exc) from exc
+
+    def send_more(self, octets: bytes | memoryview) -> None:
+        """As ``send_all``, for bytes that others follow at once.
+
+        They may wait in the kernel for those, so that a head and the beginning of a
+        file leave in one packet.
+        """
+        try:
+            sent = self._send(octets, _MORE)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            raise self._translate(exc) from exc
+        if sent != len(octets):
+            self._send_rest(memoryview(octets)[sent:])
 
     def send_nowait(self, octets: bytes | memoryview) -> int:
         """Send what the kernel takes at once; return how many bytes that was."""

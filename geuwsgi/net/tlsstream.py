@@ -162,8 +162,6 @@ class TlsStream(Stream):
     def send_all(self, octets: bytes | memoryview) -> None:
         if self.closed:
             raise Disconnected("the connection is closed")
-        if self._unsent:
-            self._send_raw(b"")
         try:
             if len(octets) <= _PLAIN_BLOCK:
                 self._tls.write(octets)
@@ -175,6 +173,18 @@ class TlsStream(Stream):
                 self._send_raw(self._outgoing.read())
         except ssl.SSLError as exc:
             raise self._translate(exc) from exc
+
+    def send_more(self, octets: bytes | memoryview) -> None:
+        if self.closed:
+            raise Disconnected("the connection is closed")
+        if len(octets) > _PLAIN_BLOCK:
+            self.send_all(octets)
+            return
+        try:
+            self._tls.write(octets)
+        except ssl.SSLError as exc:
+            raise self._translate(exc) from exc
+        self._unsent += self._outgoing.read()
 
     def send_nowait(self, octets: bytes | memoryview) -> int:
         """See ``Stream``; what was taken and not sent yet follows by itself."""

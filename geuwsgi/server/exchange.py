@@ -307,10 +307,13 @@ class Exchange:
         self.head = head = self.site.renderer.render(self.status, headers)
         return head
 
-    def _write_head(self, known_length: int, first: bytes) -> None:
+    def _write_head(
+        self, known_length: int, first: bytes, *, file_follows: bool = False
+    ) -> None:
         """Send the head, and ``first`` behind it in the same write.
 
-        ``known_length`` is the length of the whole body, -1 if it is not known.
+        ``known_length`` is the length of the whole body, -1 if it is not known. With
+        ``file_follows`` the head waits in the kernel for the file's first bytes.
         """
         head = self._require_head()
         if self.complete:
@@ -355,13 +358,15 @@ class Exchange:
         sticky = self.site.sticky
         if sticky is not None:
             sticky.learn_from_body(self, first)
-        send_all = connection.stream.send_all
-        if body_length < _JOINED_BYTES:
-            send_all(octets + first)
+        stream = connection.stream
+        if file_follows and self._framing != _NO_BODY:
+            stream.send_more(octets)
+        elif body_length < _JOINED_BYTES:
+            stream.send_all(octets + first)
         else:
             # Copying a long body costs more than a second system call.
-            send_all(octets)
-            send_all(first)
+            stream.send_more(octets)
+            stream.send_all(first)
 
     def _frame_no_body(self, head: RenderedHead, known_length: int) -> bytes:
         """RFC 9110 §8.6, §15.4.5: no body follows, but HEAD and 304 tell its length."""
@@ -414,7 +419,7 @@ class Exchange:
         if self.upgraded or self.complete:
             return
         if not self.headers_sent:
-            self._write_head(count, b"")
+            self._write_head(count, b"", file_follows=count > 0)
             if self.complete:
                 return
         framing = self._framing
@@ -426,7 +431,8 @@ class Exchange:
             self._send(b"%x\r\n" % count)
         elif framing == _BY_LENGTH:
             count = min(count, self._left)
-        sent = self.connection.stream.send_file(fd, offset, count, self._file_progress)
+        send_file = self.site.send_file
+        sent = send_file(self.connection.stream, fd, offset, count, self._file_progress)
         if framing == _BY_CHUNKS:
             if sent < count:
                 self.cut()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
+from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.wsgi.response import HeadRenderer
 
@@ -83,6 +84,10 @@ class Site:
     upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
     #: Gives what stands before the server's own lines (uWSGI: log-date).
     stamp: Callable[[], str] | None = None
+    #: Sends a piece of a file to a stream; returns how many bytes were sent.
+    send_file: Callable[[Stream, int, int, int, Callable[[int], None] | None], int] = (
+        Stream.send_file
+    )
     #: Called with each ended exchange; None when no request is logged.
     log_request: Callable[[Exchange], None] | None = None
     #: The same for requests that asked to be logged where none is.

@@ -283,3 +283,9 @@ class Copy:
             self._keep(b"".join(self._copied))
             self._copied = None
         return b""
+
+
+def compress_marked(exchange: Exchange) -> bool:
+    """A stage: compress what the application marks (uWSGI: http-auto-gzip)."""
+    add_transformation(exchange, Gzip(marker=True))
+    return False

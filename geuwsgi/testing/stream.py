@@ -85,6 +85,8 @@ class MemoryStream:
             del self.sent[self._gone_after :]
             raise Disconnected("Connection reset by peer")
 
+    send_more = send_all
+
     def send_nowait(self, octets: bytes | memoryview) -> int:
         self.send_all(octets)
         return len(octets)

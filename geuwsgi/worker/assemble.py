@@ -15,15 +15,17 @@ from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
-from geuwsgi.server.site import Limits
+from geuwsgi.server.site import Limits, Site
 from geuwsgi.server.static.build import file_service, static_files
 from geuwsgi.server.sticky import Sticky, parse_sticky
+from geuwsgi.server.transform import compress_marked
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.memory import read_memory
@@ -136,13 +138,18 @@ def build_server(
         files,
         site.report,
         worker_id=worker_id,
-        connector=Connector(server.hub),
+        connector=Connector(server.hub, timeout=settings.http.http_timeout),
+        cache=commons.caches.named,
+        signal=None if commons.router is None else commons.router.send,
     )
     rules = build_routing(
         configuration.assignments, settings.headers, settings.routing, kit
     )
+    _set_file_sender(site, settings)
     static = static_files(settings.static, files)
     site.stages = (*rules.stages, *(() if static is None else (static,)))
+    if settings.http.http_auto_gzip:
+        site.stages = (compress_marked, *site.stages)
     if settings.http.trusted_proxies:
         trusted = TrustedProxies(settings.http.trusted_proxies)
         site.stages = (Forwarding(trusted), *site.stages)
@@ -178,9 +185,19 @@ def check_rules(configuration: Configuration) -> None:
         file_service(settings.static, settings.offload),
         lambda line: None,
         connector=Connector(None),
+        signal=lambda number: None,
     )
     static_files(settings.static, kit.files)
     build_routing(configuration.assignments, settings.headers, settings.routing, kit)
+
+
+def _set_file_sender(site: Site, settings: Settings) -> None:
+    offload = settings.offload
+    if offload.offload_threads or offload.disable_sendfile:
+        sender = FileSender(
+            use_sendfile=not offload.disable_sendfile, threads=offload.offload_threads
+        )
+        site.send_file = sender.send
 
 
 def _set_request_log(

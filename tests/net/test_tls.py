@@ -232,6 +232,21 @@ def test_pieces_taken_without_waiting_follow_by_themselves(
         done.set()
 
 
+def test_bytes_that_others_follow_leave_with_them(
+    serving: Callable[..., TlsServer],
+) -> None:
+    def serve(stream: TlsStream) -> None:
+        stream.recv(1)
+        stream.send_more(b"head ")
+        stream.send_all(b"body")
+        stream.send_more(b"x" * 100_000)
+
+    with serving(serve).connect() as client:
+        client.sendall(b"x")
+        assert read_exactly(client, 9) == b"head body"
+        assert read_exactly(client, 100_000) == b"x" * 100_000
+
+
 def test_bytes_that_were_received_already_need_no_wait(
     serving: Callable[..., TlsServer],
 ) -> None:

@@ -48,7 +48,7 @@ class Kit:
     worker_id: int = 1
     connector: Connector | None = None
     cache: Callable[[str], CacheStore | None] = _no_cache
-    signal: Callable[[int], None] | None = None
+    signal: Callable[[int], object] | None = None
     alarm: Callable[[str, str], None] | None = None
     metric: Callable[[str], str] = _nothing_measured
     is_lord: Callable[[str], bool] = lambda legion: False

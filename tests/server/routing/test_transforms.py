@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from geuwsgi.server.transform import compress_marked
+
 Routed = Callable[..., Any]
 
 
@@ -147,3 +149,15 @@ def test_files_pass_through_transformations(routed: Routed, tmp_path: Path) -> N
     head, body = split(site.ask("/", "Accept-Encoding: gzip"))
     assert "\r\nContent-Encoding: gzip" in head
     assert gzip.decompress(body) == b"x" * 200_000
+
+
+def test_responses_are_compressed_if_they_ask_for_it(routed: Routed) -> None:
+    site = routed(app=pieces)
+    site.server.site.stages = (compress_marked,)
+    head, body = split(site.ask("/?marked", "Accept-Encoding: gzip"))
+    assert "\r\nContent-Encoding: gzip" in head
+    assert gzip.decompress(body) == b"hello world"
+    for query, field in (("marked", "Accept: x"), ("", "Accept-Encoding: gzip")):
+        head, body = split(site.ask(f"/?{query}", field))
+        assert "Encoding: gzip" not in head
+        assert body == b"hello world"
