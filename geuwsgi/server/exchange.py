@@ -52,6 +52,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "__weakref__",
         "_extra_headers",
         "_framing",
         "_left",
