@@ -12,6 +12,7 @@ from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
+from geuwsgi.master.watch import watch_duties
 
 
 def make_duties(
@@ -25,6 +26,7 @@ def make_duties(
         *fs_duties(settings),
         fifo_duty(settings, log),
         TimingDuty(prepared.commons),
+        *watch_duties(settings, log),
         _statistics_duty(prepared, started_on, log),
     ]
     return [duty for duty in made if duty is not None]

@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from geuwsgi.master.events import Request
+from geuwsgi.master.events import Event, Request
 from geuwsgi.master.inquiry import Deliver
+from geuwsgi.master.processes import MemberProcess
 
 
 class Desk(Protocol):
@@ -29,6 +30,15 @@ class Desk(Protocol):
 
     def inquire(self, name: str, deliver: Deliver) -> None:
         """Ask all workers ``name``; deliver what was answered in time."""
+
+    def serving_workers(self) -> list[MemberProcess]:
+        """The workers of all generations that serve."""
+
+    def send_signal(self, member: MemberProcess, number: int) -> None:
+        """Send a signal to a member that may just have ended."""
+
+    def put(self, event: Event) -> None:
+        """Tell the policy what was noticed."""
 
     def log_statistics(self) -> None: ...
 
@@ -53,6 +63,9 @@ class Duty:
 
     def begin(self, desk: Desk) -> None:
         """The generation serves now."""
+
+    def follow(self, successor: Duty) -> None:
+        """Go on in place of ``successor``, which has the same key and is not begun."""
 
     def tick(self, now: float) -> None:
         """About once in each check-interval; ``now`` is monotonic seconds."""

@@ -146,6 +146,23 @@ class MemberRetires:
 
     serial: int
     reason: str
+    brutal: bool = False
+
+
+@dataclass(slots=True)
+class MemberHangs:
+    """Its hub is blocked for longer than a request may take."""
+
+    serial: int
+
+
+@dataclass(slots=True)
+class Resize:
+    """The load asks for this many workers."""
+
+    generation: int
+    workers: int
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -177,6 +194,8 @@ Event = (
     | MemberReady
     | MemberFailed
     | MemberRetires
+    | MemberHangs
+    | Resize
     | MemberLost
     | MemberExited
     | Tick

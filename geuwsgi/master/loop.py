@@ -21,13 +21,15 @@ from typing import Any, Final
 from geuwsgi.errors import GeuwsgiError
 from geuwsgi.log.output import Output
 from geuwsgi.master import events as ev
-from geuwsgi.master.crew import Crew
+from geuwsgi.master.crew import Crew, signal_process
 from geuwsgi.master.duties import make_duties
 from geuwsgi.master.duty import Duty
-from geuwsgi.master.events import Action, Event, Request
+from geuwsgi.master.events import Action, Event, Request, Role
+from geuwsgi.master.generation import Stage
 from geuwsgi.master.inquiry import Deliver, Inquiries
 from geuwsgi.master.policy import Policy
 from geuwsgi.master.prepared import Prepare, Prepared
+from geuwsgi.master.processes import MemberProcess
 from geuwsgi.master.signals import SignalQueue
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.worker.messages import Kind
@@ -143,6 +145,20 @@ class Master:
 
     def ask(self, request: Request, why: str) -> None:
         self._put(ev.Asked(request, why))
+
+    def put(self, event: Event) -> None:
+        self._put(event)
+
+    def serving_workers(self) -> list[MemberProcess]:
+        found = []
+        for process in self._crew.members():
+            member = self._policy.fleet.member(process.serial)
+            if member is not None and member.stage is Stage.SERVING:
+                found.append(process)
+        return [process for process in found if process.role is Role.WORKER]
+
+    def send_signal(self, member: MemberProcess, number: int) -> None:
+        signal_process(member.pid, number)
 
     def watch(self, fileno: int, callback: Callable[[], None]) -> None:
         self._selector.register(fileno, selectors.EVENT_READ, lambda mask: callback())
@@ -300,12 +316,14 @@ class Master:
         Raises StartupError for a duty that cannot begin, if nothing serves yet.
         """
         former = {duty.key: duty for duty in self._duties if duty.key is not None}
-        wanted = [
-            former.pop(duty.key, duty)
-            for duty in make_duties(
-                self._prepared[self._current], started_on=self._started_on, log=log
-            )
-        ]
+        wanted = []
+        for duty in make_duties(
+            self._prepared[self._current], started_on=self._started_on, log=log
+        ):
+            kept = former.pop(duty.key, None)
+            if kept is not None:
+                kept.follow(duty)
+            wanted.append(kept or duty)
         begun = [duty for duty in wanted if duty not in self._duties]
         for duty in reversed(self._duties):
             if duty not in wanted:

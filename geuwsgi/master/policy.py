@@ -61,7 +61,9 @@ class Policy:
             ev.MemberReady: self._member_ready,
             ev.MemberFailed: self._member_failed,
             ev.MemberRetires: self._member_retires,
+            ev.MemberHangs: self._member_hangs,
             ev.MemberLost: self._member_lost,
+            ev.Resize: self._resize,
             ev.MemberExited: self._member_exited,
         }
 
@@ -285,7 +287,26 @@ class Policy:
         member = self.fleet.member(event.serial)
         if member is not None and member.is_wanted and not member.retire_reason:
             member.retire_reason = event.reason
+            if event.brutal:
+                member.mercy_s = 0.0
             self.fleet.log(f"{member} (pid: {member.pid}) is due for {event.reason}")
+
+    def _member_hangs(self, event: Event, now: float) -> None:
+        assert isinstance(event, ev.MemberHangs)
+        member = self.fleet.member(event.serial)
+        if member is not None:
+            self.fleet.kill(member, now)
+
+    def _resize(self, event: Event, now: float) -> None:
+        assert isinstance(event, ev.Resize)
+        generation = self.fleet.find(event.generation)
+        if generation is None or generation is not self.fleet.current:
+            return
+        workers = min(max(event.workers, 0), generation.plan.members[Role.WORKER])
+        if workers != generation.wanted[Role.WORKER]:
+            generation.wanted[Role.WORKER] = workers
+            if event.why:
+                self.fleet.log(event.why)
 
     def _member_lost(self, event: Event, now: float) -> None:
         assert isinstance(event, ev.MemberLost)

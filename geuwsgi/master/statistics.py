@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-import selectors
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +18,12 @@ from geuwsgi.master.prepared import Prepared, cores_of
 from geuwsgi.net.listeners import Listener, Spec, open_listeners
 from geuwsgi.stats.server import Deliver, StatsOptions, StatsServer
 from geuwsgi.stats.snapshot import InstanceFacts, take_snapshot
+
+# Kinds of selectors that can be watched themselves.
+if sys.platform == "linux":
+    from selectors import EpollSelector as _Selector
+else:
+    from selectors import KqueueSelector as _Selector
 
 #: What clients compare with: the version of uWSGI whose JSON this is.
 COMPATIBLE_VERSION = "2.0.31"
@@ -51,33 +57,38 @@ class StatisticsDuty(Duty):
         self._started_on = started_on
         self._log = log
         self._sections = sections
+        stats = prepared.settings.stats
+        self._options = StatsOptions(
+            http=stats.stats_http,
+            minified=stats.stats_minified,
+            no_cores=stats.stats_no_cores,
+            no_metrics=stats.stats_no_metrics,
+        )
+        self.key = ("stats", address, self._options)
         self._desk: Desk | None = None
         self._listener: Listener | None = None
-        self._selector: selectors.BaseSelector | None = None
+        self._selector: _Selector | None = None
         self._server: StatsServer | None = None
 
     def begin(self, desk: Desk) -> None:
         """Raises StartupError or ConfigErrors if the address cannot be listened on."""
-        stats = self._prepared.settings.stats
         (self._listener,) = open_listeners([Spec("stats", self._address)])
         self._desk = desk
-        self._selector = selectors.DefaultSelector()
+        self._selector = _Selector()
         self._server = StatsServer(
-            self._listener,
-            self._selector,
-            self._ask,
-            StatsOptions(
-                http=stats.stats_http,
-                minified=stats.stats_minified,
-                no_cores=stats.stats_no_cores,
-                no_metrics=stats.stats_no_metrics,
-            ),
+            self._listener, self._selector, self._ask, self._options
         )
         desk.watch(self._selector.fileno(), self._turn)
         self._log(
             f"*** Stats server enabled on {self._listener.name}"
             f" fd: {self._listener.fileno()} ***"
         )
+
+    def follow(self, successor: Duty) -> None:
+        """Visitors who are there now are told of the new generation."""
+        assert isinstance(successor, StatisticsDuty)
+        self._prepared = successor._prepared
+        self._sections = successor._sections
 
     def next_deadline(self) -> float:
         """When somebody has waited long enough."""

@@ -62,7 +62,6 @@ _WAITING = {
     "this limit is not watched yet": """
         cpu-affinity
         max-apps
-        mem-collector-freq
         reload-on-pss
         reload-on-uss
         response-headers-limit

@@ -154,6 +154,13 @@ class Workers(Section):
         "end requests only when this many connections wait", INT, at_least=0
     )
     harakiri_verbose: bool = option("log where an ended request was", FLAG)
+    hub_watch: float = option(
+        "tell what blocks a worker whose hub has not turned for this many seconds; 0: never",
+        SECONDS,
+        default=5.0,
+        at_least=0,
+        since="geuwsgi",
+    )
     idle: float = option(
         "stop the workers after this many seconds without requests",
         SECONDS,

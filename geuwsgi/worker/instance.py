@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from geuwsgi.server.edges import Edge
     from geuwsgi.worker.channel import Control
     from geuwsgi.worker.life import Order
-    from geuwsgi.worker.serve import Server
+    from geuwsgi.worker.serve import LiveRequest, Server
 
 NO_APP_STATUS = 22  # uWSGI: need-app
 
@@ -60,6 +60,7 @@ class Instance:
         self.applications = Applications()
         self.load_error: str | None = None
         self._edges: list[Edge] = []
+        self._server: Server | None = None
         self.sources: Sources | None = None
         if self.settings.reload.py_autoreload:
             self.sources = Sources(self.settings.reload.py_auto_reload_ignore)
@@ -191,10 +192,15 @@ class Instance:
         )
         answer_packets(server, context)
         context.site = server.site
+        self._server = server
         context.set_accepting = lambda accepting: (
             server.start() if accepting else server.stop_accepting()
         )
         return server
+
+    def live_requests(self) -> list[LiveRequest]:
+        """The requests in flight; none in a process that serves none."""
+        return self._server.live_requests() if self._server is not None else []
 
     def answer(self, name: str) -> dict[str, Any]:
         """Answer a question of the master about this worker; {} if it is unknown."""

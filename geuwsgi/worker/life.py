@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.event
@@ -26,6 +26,7 @@ import gevent.queue
 
 from geuwsgi.shared.scoreboard import (
     HEARTBEAT_MS,
+    HUB_BUSY_US,
     PID,
     REQUESTS,
     RSS,
@@ -38,8 +39,10 @@ from geuwsgi.shared.scoreboard import (
 from geuwsgi.worker.channel import Control, MasterGone
 from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.messages import Kind, Message
+from geuwsgi.worker.stacks import StackReporter
 
 if TYPE_CHECKING:
+    from geuwsgi.background.inbox import Serving
     from geuwsgi.worker.instance import Instance
 
 HEARTBEAT_S = 1.0
@@ -71,6 +74,9 @@ class Order:
             int(fields["number"]),
         )
 
+    def __str__(self) -> str:
+        return f"{self.role} {self.number}"
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -79,16 +85,6 @@ class Ending:
     reason: str
     deadline_s: float
     status: int
-
-
-class Server(Protocol):
-    """What a life needs of the thing that serves."""
-
-    def start(self) -> None: ...
-
-    def stop_accepting(self) -> None: ...
-
-    def drain(self, *, reason: str, deadline_s: float) -> bool: ...
 
 
 class Life:
@@ -102,7 +98,7 @@ class Life:
         self._order = order
         self._connection = connection
         self._control: Control | None = None
-        self._server: Server | None = None
+        self._server: Serving | None = None
         self._slot: ScoreboardSlot | None = None
         self._begun_at = time.monotonic()
         self._retiring = False
@@ -115,7 +111,7 @@ class Life:
         """
         # Greenlets and timers of the template must never run here.
         gevent.get_hub().destroy(destroy_loop=True)
-        self._endings: gevent.queue.SimpleQueue[Ending] = gevent.queue.SimpleQueue()
+        self._endings: gevent.queue.SimpleQueue[Any] = gevent.queue.SimpleQueue()
         self._let_serve = gevent.event.Event()
         instance, order = self._instance, self._order
         if self._connection is not None:
@@ -128,7 +124,7 @@ class Life:
             self._control.send(Kind.HELLO, pid=os.getpid())
         self._slot = instance.scoreboard.slot(order.slot)
         self._slot.view[PID] = os.getpid()
-        instance.entitle(f"{order.role} {order.number}")
+        instance.entitle(str(order))
         self._install_signals()
         reader = gevent.spawn(self._read_control) if self._control else None
         beating = gevent.spawn(self._beat)
@@ -160,7 +156,7 @@ class Life:
         self._tell(Kind.READY)
         if self._control is not None:
             waiting = gevent.spawn(self._start_when_let)
-            ending = self._endings.get()
+            ending: Ending = self._endings.get()
             if not self._let_serve.is_set():
                 waiting.kill()
                 return ending
@@ -176,24 +172,21 @@ class Life:
             self._server.start()
 
     def _drain(self, ending: Ending) -> Ending:
+        """Finish, within the deadline of ``ending`` or of one that comes meanwhile."""
         assert self._server is not None
         self._server.stop_accepting()
-        draining = gevent.spawn(
-            self._server.drain, reason=ending.reason, deadline_s=ending.deadline_s
-        )
-        watching = gevent.spawn(self._hurry_up, draining)
-        draining.join()
-        hurried = watching.value if watching.ready() else None
-        watching.kill()
-        return hurried or ending
-
-    def _hurry_up(self, draining: gevent.Greenlet[..., bool]) -> Ending:
-        """Wait for an ending that comes while the worker drains, and let it rule."""
-        assert self._server is not None
-        ending = self._endings.get()
-        draining.kill(block=False)
-        self._server.drain(reason=ending.reason, deadline_s=ending.deadline_s)
-        return ending
+        while True:
+            draining = gevent.spawn(
+                self._server.drain, reason=ending.reason, deadline_s=ending.deadline_s
+            )
+            draining.rawlink(self._endings.put)
+            news: object = self._endings.get()
+            while not (news is draining or isinstance(news, Ending)):
+                news = self._endings.get()  # the end of a drain that was cut short
+            if not isinstance(news, Ending):
+                return ending
+            draining.kill()
+            ending = news
 
     def end(self, ending: Ending) -> None:
         """Begin the end, or hasten it."""
@@ -257,6 +250,7 @@ class Life:
         mercy = self._instance.settings.reload.worker_reload_mercy
         for number in (signal.SIGQUIT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
+        StackReporter(str(self._order), self._instance.live_requests).install()
         on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
         interrupted = Ending("stop", 0.0, SIGNALLED)
         if self._control is not None:
@@ -281,6 +275,7 @@ class Life:
         watches_memory = self._instance.watches_memory
         while True:
             view[HEARTBEAT_MS] = int(time.monotonic() * 1000)
+            view[HUB_BUSY_US] = int(time.process_time() * 1e6)
             if watches_memory:
                 view[RSS], view[VSZ] = read_memory()
                 if limits.reload_on_rss and view[RSS] > limits.reload_on_rss:
