@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
 
 from gevent.event import Event
@@ -53,6 +53,10 @@ class Message:
     text: str
     at: float
 
+    @classmethod
+    def now(cls, id: int, name: str, text: str) -> Message:
+        return cls(id, name, text, time.time())
+
 
 class Room:
     """What was said, who is here, and everybody who waits for more."""
@@ -65,7 +69,7 @@ class Room:
 
     def say(self, name: str, text: str) -> Message:
         self._last_id += 1
-        message = Message(self._last_id, name, text, time.time())
+        message = Message.now(self._last_id, name, text)
         self._messages.append(message)
         self._wake_everybody()
         return message
@@ -132,10 +136,19 @@ def text_field(fields: dict[str, Any], name: str, longest: int) -> str:
     return value.strip()
 
 
+class AnyRoom(Protocol):
+    @property
+    def last_id(self) -> int: ...
+    def say(self, name: str, text: str) -> Message: ...
+    def enter(self, visitor: str, name: str) -> None: ...
+    def present(self) -> list[str]: ...
+    def after(self, last_seen: int, wait_s: float = WAIT_S) -> list[Message]: ...
+
+
 class Chat:
     """The WSGI application: one room and the three things one can ask of it."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: AnyRoom) -> None:
         self._room = room
 
     def __call__(

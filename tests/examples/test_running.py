@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,35 @@ def test_many_windows_are_told_at_once(
     for window in windows:
         assert b"all of you" in window.read_response().body
         window.close()
+
+
+def test_the_chat_in_several_workers_tells_all_of_them(
+    geuwsgi_server: StartServer, example: Example
+) -> None:
+    directory = example("chat")
+    address = f"127.0.0.1:{free_port()}"
+    moved(directory / "chat-workers.ini", ("127.0.0.1:8000", address))
+    server = geuwsgi_server("chat/chat-workers.ini")
+    server.wait_for_log("spawned uWSGI worker", count=4)
+    get(address, "/poll?id=0&name=Ann")
+    windows = [Client(address) for _ in range(40)]
+    for window in windows:
+        window.send(b"GET /poll?after=0&id=0&name=Ann HTTP/1.1\r\nHost: a\r\n\r\n")
+    with Client(address) as speaker:
+        for text in (b"one", b"two"):
+            body = b'{"name": "Bob", "text": "%b"}' % text
+            assert speaker.request("/messages", method="POST", body=body).status == 200
+    for window in windows:
+        assert b"one" in window.read_response().body
+        window.close()
+    # Whichever worker is asked knows both.
+    for _ in range(8):
+        news = json.loads(get(address, "/poll?id=0&name=Ann").body)
+        assert [message["text"] for message in news["messages"]] == ["one", "two"]
+    workers = re.findall(r"^\[pid: (\d+)\|", server.log, re.MULTILINE)
+    assert len(set(workers)) > 1
+    assert server.stop() == 0
+    server.assert_nothing_left()
 
 
 def test_events_come_one_by_one(geuwsgi_server: StartServer, example: Example) -> None:
