@@ -37,6 +37,7 @@ def parse_ini(text: str, section: str) -> Parsed:
     if lost_at:
         sentence = "lines before the first [section] belong to none and are lost"
         parsed.remarks.append((lost_at, sentence))
+    parsed.remarks.sort()
     return parsed._replace(has_section=section in parsed.sections)
 
 

@@ -29,6 +29,7 @@ class _Walk:
         self._path: list[str] = []
         self._depth = 0
         self._value = ""
+        self._stray = ""
         self._line = 0
         self._mountpoint: str | None = None
 
@@ -52,11 +53,20 @@ class _Walk:
             self._mountpoint = attributes["mountpoint"]
         elif len(self._path) > self._depth + (2 if self._mountpoint is not None else 1):
             raise _Refused(f"<{name}> inside an option")
+        if "mode" in attributes:
+            raise _Refused("the attribute 'mode' (if-opt does the same)")
         self._value = ""
         self._line = self._parser.CurrentLineNumber
 
     def _text(self, text: str) -> None:
+        if self._depth and len(self._path) == self._depth:
+            self._stray += text
         self._value += text
+
+    def _lose(self, text: str) -> None:
+        if text.strip():
+            sentence = f"text outside of options is lost: {text.strip()[:40]!r}"
+            self.parsed.remarks.append((self.line, sentence))
 
     def _end(self, name: str) -> None:
         depth = len(self._path)
@@ -65,6 +75,7 @@ class _Walk:
             return
         if depth == self._depth:
             self._depth = 0
+            self._lose(self._stray)
         elif name == "app" and self._mountpoint is not None:
             self._mountpoint = None
         elif self._mountpoint is not None:

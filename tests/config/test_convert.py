@@ -202,3 +202,111 @@ def test_a_missing_file_is_an_error() -> None:
 )
 def test_odd_unit_files_are_no_tracebacks(text: str) -> None:
     assert "master = true" in convert("u.json", World({"u.json": text}))
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("4 - 1", "3"),
+        ("7 // 2", "3"),
+        ("max(1, 2) * 2", "4"),
+        ("min(5, 3)", "3"),
+        ("int('6')", "6"),
+        ("int(2.9)", "2"),
+        ("float('2')", "2.0"),
+        ("bool(1)", "true"),
+        ("os.cpu_count()", "4"),
+        ("None or 3", "3"),
+        ("3 + 2", "5"),
+    ],
+)
+def test_expressions_of_gunicorn_files_are_understood(
+    expression: str, value: str
+) -> None:
+    text = f"import os\nworkers = {expression}\n"
+    ini = convert("g.conf.py", World({"g.conf.py": text}))
+    assert f"processes = {value}\n" in ini
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "-x",
+        "os.getenv()",
+        "int('x')",
+        "'a' - 1",
+        "max('a', 'b')",
+        "10 ** 20",
+        "f'{1:>5}'",
+        "print(1)",
+        "-'a'",
+        "1e300 * 1e300",
+    ],
+)
+def test_expressions_that_only_a_run_could_tell_are_named(expression: str) -> None:
+    ini = convert("g.conf.py", World({"g.conf.py": f"workers = {expression}\n"}))
+    assert "; workers in line 1: only running the file could tell" in ini
+
+
+def test_lists_names_and_dictionaries_of_gunicorn_files_are_understood() -> None:
+    text = (
+        "port: str\n"
+        "port = '80'\n"
+        "bind = ['a:' + port] + ['b:' + port]\n"
+        "logconfig_dict = {'version': 1}\n"
+        "raw_env = 'A=1'\n"
+        "umask = '022'\n"
+        "worker_class = 'tornado'\n"
+        "daemon = True\n"
+        "errorlog = '-'\n"
+        "reload = True\n"
+        "statsd_host = 'h:8125'\n"
+        "access_log_format = '%(h)s'\n"
+        "spare_setting = 1\n"
+        "a, b = 1, 2\n"
+    )
+    lines = _converted(text, "g.conf.py")
+    for line in (
+        "http = a:80",
+        "http = b:80",
+        "env = A=1",
+        "umask = 022",
+        "daemonize = /dev/null",
+        "py-autoreload = 1",
+        "stats-push = statsd:h:8125",
+        "; worker_class 'tornado': all workers are gevent's",
+        "; logconfig_dict: set logging up in the application",
+        "; access_log_format: write '%(h)s' anew as 'log-format'",
+    ):
+        assert line in lines
+    assert not any(line.startswith("logto") for line in lines)
+
+
+def test_more_of_a_unit_file() -> None:
+    text = """{"listeners": {"*:80": {"pass": "applications/a"}},
+     "applications": {"a": {"type": "python", "path": "/x", "processes": 3,
+      "prefix": "/p", "stderr": "/var/log/a", "limits": 1, "environment": [],
+      "targets": {"t": {"module": "m", "callable": "c"}, "u": 1}},
+      "b": {"type": "python"}},
+     "routes": {"main": [{"match": {"uri": "/s/*"}, "action": {"share": ["a"]}}]}}"""
+    lines = _converted(text, "unit.json")
+    for line in (
+        "pythonpath = /x",
+        "processes = 3",
+        "manage-script-name = true",
+        "logto = /var/log/a",
+        "; target 't': mount it: mount = /path=m:c",
+        "; application 'b': one file runs one application; convert it by itself",
+    ):
+        assert line in lines
+    assert any(line.startswith("; route 1: see 'route'") for line in lines)
+
+
+def test_an_application_that_is_not_python_is_named() -> None:
+    text = (
+        '{"listeners": {"*:80": {"pass": "applications/a"}},'
+        ' "applications": {"a": {"type": "php"}}}'
+    )
+    assert "; application 'a': its type is 'php', not Python" in _converted(
+        text, "unit.json"
+    )

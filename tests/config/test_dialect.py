@@ -496,3 +496,30 @@ def test_a_lost_percent_sign_is_told() -> None:
 def test_a_configuration_that_grows_without_end_is_stopped() -> None:
     text = "for-times = 999999\nenv = A=%(_)\nendfor"
     assert errors(read_ini(text)) == ["app.ini:3: the configuration never ends"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("resolve = x", "resolve: 'x' is not name=host"),
+        ("declare-option = x", "declare-option: 'x' is not name=template"),
+        ("inject-before = gone", "cannot read 'gone': No such file or directory"),
+    ],
+)
+def test_directives_without_what_they_need_are_errors(line: str, message: str) -> None:
+    assert errors(read_ini(line)) == [f"app.ini:2: {message}"]
+
+
+def test_remarks_of_a_file_carry_their_place() -> None:
+    world = World({"a.ini": "x = 1\n[uwsgi] ; mine\nmode = 1\n"})
+    assert notes(read_in(world, "a.ini")) == [
+        "a.ini:1: lines before the first [section] belong to none and are lost",
+        "a.ini:2: text after the section header is left out: '; mine'",
+    ]
+
+
+def test_errors_of_a_file_carry_their_place() -> None:
+    world = World({"a.json": '{"uwsgi": \n'})
+    assert errors(read_in(world, "a.json")) == [
+        "a.json:2: malformed JSON: Expecting value"
+    ]

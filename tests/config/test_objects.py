@@ -81,3 +81,14 @@ def test_without_a_toml_reader_the_error_names_one() -> None:
     assert parse_toml("[uwsgi]", "uwsgi").errors == [
         (1, "Python 3.10 cannot read TOML; install tomli")
     ]
+
+
+def test_a_section_must_be_an_object() -> None:
+    assert parse_json('{"uwsgi": 1}', "uwsgi").errors == [(1, "uwsgi is not an object")]
+
+
+@pytest.mark.skipif(not _HAS_TOML, reason="no TOML reader before Python 3.11")
+def test_toml_that_is_no_table_or_nested_too_deeply_is_an_error() -> None:
+    assert parse_toml("uwsgi = 1", "uwsgi").errors == [(1, "uwsgi is not an object")]
+    [(_, sentence)] = parse_toml("a = " + "[" * 5000, "uwsgi").errors
+    assert sentence.startswith("malformed TOML")

@@ -46,3 +46,16 @@ def test_broken_xml_is_an_error(text: str) -> None:
 def test_an_element_inside_an_option_is_an_error() -> None:
     parsed = parse_xml("<uwsgi><a><b/></a></uwsgi>", "uwsgi")
     assert parsed.errors == [(1, "<b> inside an option is refused")]
+
+
+def test_the_mode_attribute_is_refused() -> None:
+    parsed = parse_xml('<uwsgi><a mode="x">1</a></uwsgi>', "uwsgi")
+    assert parsed.errors == [
+        (1, "the attribute 'mode' (if-opt does the same) is refused")
+    ]
+
+
+def test_text_outside_of_options_is_told() -> None:
+    parsed = parse_xml("<uwsgi>\n<a>1</a>\n<![CDATA[import x]]></uwsgi>", "uwsgi")
+    assert [line.name for line in parsed.lines] == ["a"]
+    assert parsed.remarks == [(3, "text outside of options is lost: 'import x'")]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from geuwsgi.config.parsed import Parsed
@@ -85,3 +87,50 @@ def test_broken_yaml_is_an_error_with_its_line() -> None:
     [(line, sentence)] = parsed.errors
     assert line >= 3
     assert sentence.startswith("malformed YAML")
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("uwsgi: {a: 1}\n", [("a", "1")]),
+        ("uwsgi:\n  a: [x, 'y']\n", [("a", "x"), ("a", "y")]),
+        ('uwsgi:\n  a: "x\\u00e9\\x41\\/"\n', [("a", "xéA/")]),
+        ("uwsgi:\n  a: &n 5\n  b: *n\n", [("a", "5"), ("b", "5")]),
+        ("uwsgi:\n    a: 1\n    b:\n      - 2\n", [("a", "1"), ("b", "2")]),
+        ("uwsgi:\n  a: one\n    two\n", [("a", "one two")]),
+    ],
+)
+def test_more_of_yaml(text: str, pairs: list[tuple[str, str]]) -> None:
+    pytest.importorskip("yaml")
+    assert _pairs(text) == pairs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "uwsgi:\n  a: 1\n---\nuwsgi:\n  b: 2\n",
+        "uwsgi:\n  a: 'x\n",
+        'uwsgi:\n  a: "x\n',
+        "uwsgi:\n\ta: 1\n",
+        "uwsgi:\n  a: {x: 1}\n",
+        "uwsgi:\n  {x: 1}: 2\n",
+        "uwsgi:\n  - 1\n  - a: 2\n  x: 1\n",
+    ],
+)
+def test_what_no_reader_can_use_is_an_error(text: str) -> None:
+    pytest.importorskip("yaml")
+    assert parse_yaml(text, "uwsgi").errors
+
+
+def test_a_section_that_holds_no_options_is_empty() -> None:
+    pytest.importorskip("yaml")
+    parsed = parse_yaml("uwsgi:\n  - 1\n", "uwsgi")
+    assert parsed.lines == []
+    assert parse_yaml("- uwsgi: &a 1\n", "uwsgi").has_section is False
+
+
+def test_without_pyyaml_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "geuwsgi.config.pyyaml", None)
+    assert parse_yaml("uwsgi:\n  a: {x: 1}\n", "uwsgi").errors == [
+        (2, "'{x: 1}' is beyond the built-in YAML reader; install PyYAML")
+    ]

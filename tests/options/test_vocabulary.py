@@ -177,6 +177,7 @@ def test_settings_without_sections_have_all_defaults() -> None:
     assert settings.workers.processes == 1
     assert settings.workers == Workers()
     assert settings == Settings()
+    assert settings != object()
     assert repr(settings) == "Settings()"
 
 
