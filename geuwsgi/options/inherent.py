@@ -23,7 +23,6 @@ INHERENT: dict[str, str] = {
     "ignore-sigpipe": "clients that are gone are not logged",
     "ignore-write-errors": "clients that are gone are not logged",
     "no-orphans": "workers end when the master is gone",
-    "offload-threads": "transfers never hold up a worker",
     "single-interpreter": "there is one interpreter",
     "tcp-nodelay": "small packets are sent at once",
     "wsgi-env-behaviour": "environ is new for each request",

@@ -28,9 +28,6 @@ _WAITING = {
         no-fd-passing
         so-send-timeout
     """,
-    "responses are not compressed yet": """
-        http-auto-gzip
-    """,
     "requests are not sent on to other servers yet": """
         http-backend-http
         http-cheap
@@ -171,9 +168,6 @@ _WAITING = {
     "static files are served without it so far": """
         honour-range
         static-cache-paths-name
-    """,
-    "files are copied only where the kernel cannot send them": """
-        disable-sendfile
     """,
     "the cache does without it so far": """
         add-cache-item
