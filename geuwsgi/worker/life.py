@@ -153,6 +153,9 @@ class Life:
 
     def _live(self) -> Ending:
         assert self._server is not None
+        # uWSGI's words: scripts wait for this line.
+        loop = f"[addr:{id(gevent.get_hub()):#x}]"
+        print(f"*** running gevent loop engine {loop} ***", file=sys.stderr, flush=True)
         self._tell(Kind.READY)
         if self._control is not None:
             waiting = gevent.spawn(self._start_when_let)
