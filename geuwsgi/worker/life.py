@@ -109,8 +109,11 @@ class Life:
 
         Must be called in the main greenlet of a process that was just forked.
         """
-        # Greenlets and timers of the template must never run here.
-        gevent.get_hub().destroy(destroy_loop=True)
+        # Greenlets and timers of the template must never run here. But queues that
+        # the application made at import keep the hub they were made in.
+        old_hub = gevent.get_hub()
+        old_hub.destroy(destroy_loop=True)
+        old_hub.loop = gevent.get_hub().loop
         self._endings: gevent.queue.SimpleQueue[Any] = gevent.queue.SimpleQueue()
         self._let_serve = gevent.event.Event()
         instance, order = self._instance, self._order
