@@ -281,5 +281,5 @@ def test_the_lines_that_supervisors_wait_for(both: Both) -> None:
         r"^spawned uWSGI worker 2 \(pid: \d+, cores: 50\)$",
         r"^\*\*\* running gevent loop engine \[addr:0x[0-9a-f]+\] \*\*\*$",
     ):
-        assert re.search(pattern, both.theirs.server.log, re.MULTILINE), pattern
-        assert re.search(pattern, both.ours.server.log, re.MULTILINE), pattern
+        both.theirs.server.wait_for_log(pattern)
+        both.ours.server.wait_for_log(pattern)
