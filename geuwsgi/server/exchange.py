@@ -432,8 +432,12 @@ class Exchange:
             self._send(b"%x\r\n" % count)
         elif framing == _BY_LENGTH:
             count = min(count, self._left)
+        stream = self.connection.stream
         send_file = self.site.send_file
-        sent = send_file(self.connection.stream, fd, offset, count, self._file_progress)
+        if send_file is None:
+            sent = stream.send_file(fd, offset, count, self._file_progress)
+        else:
+            sent = send_file(stream, fd, offset, count, self._file_progress)
         if framing == _BY_CHUNKS:
             if sent < count:
                 self.cut()

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
-from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.wsgi.response import HeadRenderer
 
 if TYPE_CHECKING:
+    from geuwsgi.net.stream import Stream
     from geuwsgi.server.connection import Connection
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Part of the server that may answer in place of the application: true if it did.
 Stage = Callable[["Exchange"], bool]
+
+#: Stream, descriptor, offset, count, what is told of progress → bytes sent.
+SendFile = Callable[["Stream", int, int, int, "Callable[[int], None] | None"], int]
 
 Application = Callable[..., Any]
 
@@ -84,10 +87,8 @@ class Site:
     upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
     #: Gives what stands before the server's own lines (uWSGI: log-date).
     stamp: Callable[[], str] | None = None
-    #: Sends a piece of a file to a stream; returns how many bytes were sent.
-    send_file: Callable[[Stream, int, int, int, Callable[[int], None] | None], int] = (
-        Stream.send_file
-    )
+    #: Sends a piece of a file in place of the stream's own ``send_file``.
+    send_file: SendFile | None = None
     #: Called with each ended exchange; None when no request is logged.
     log_request: Callable[[Exchange], None] | None = None
     #: The same for requests that asked to be logged where none is.
