@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 from geuwsgi.errors import RemoteProtocolError
-from geuwsgi.protocol import http1, uwsgi
-from geuwsgi.server.connection import READ_SIZE, Connection
+from geuwsgi.protocol import uwsgi
+from geuwsgi.server.cgiconnection import DEFAULT_VARS, CgiConnection
+from geuwsgi.server.connection import READ_SIZE
 from geuwsgi.server.exchange import Exchange
-from geuwsgi.wsgi.input import LengthInput
-
-if TYPE_CHECKING:
-    from geuwsgi.wsgi.response import RenderedHead
-
-#: What PEP 3333 wants and front servers leave out: nginx's ``uwsgi_params`` has no
-#: ``SCRIPT_NAME``.
-_DEFAULT_VARS: Mapping[str, object] = {
-    "SCRIPT_NAME": "",
-    "PATH_INFO": "",
-    "QUERY_STRING": "",
-    "REQUEST_METHOD": "GET",
-    "SERVER_PROTOCOL": "HTTP/1.0",
-    "SERVER_NAME": "localhost",
-    "SERVER_PORT": "80",
-}
 
 
-class UwsgiConnection(Connection):
+class UwsgiConnection(CgiConnection):
     """The uwsgi protocol: one packet, one answer, close."""
 
     __slots__ = ()
@@ -63,10 +45,10 @@ class UwsgiConnection(Connection):
                 return
             received += more
         stream.deadline = 0.0
-        environ = dict(_DEFAULT_VARS)
+        environ = dict(DEFAULT_VARS)
         try:
             count = uwsgi.decode_vars(received[uwsgi.HEADER_SIZE : end], environ)
-            length = self._complete_environ(environ)
+            length = self.complete_environ(environ)
         except RemoteProtocolError as error:
             self.refuse(error)
             return
@@ -78,7 +60,7 @@ class UwsgiConnection(Connection):
             exchange.protocol = str(protocol)
         self.is_head = environ["REQUEST_METHOD"] == "HEAD"
         if length:
-            self._attach_body(exchange, length, received[end:])
+            self.attach_body(exchange, length, received[end:])
         elif len(received) > end:
             exchange.received = received[end:]
         if "HTTP_UPGRADE" in environ:
@@ -92,50 +74,6 @@ class UwsgiConnection(Connection):
         if exchange.complete and body is not None and not body.complete:
             self.close_gently()
 
-    def _complete_environ(self, environ: dict[str, object]) -> int:
-        """Add the worker's keys, which no variable replaces; return the length."""
-        environ.update(self.environ)
-        get = environ.get
-        # The front server has decoded the body, but nginx passes the field on.
-        environ.pop("HTTP_TRANSFER_ENCODING", None)
-        environ.pop("HTTP_PROXY", None)
-        if "HTTP_CONTENT_LENGTH" in environ or "HTTP_CONTENT_TYPE" in environ:
-            # nginx sends these beside the variables of CGI, which are what counts.
-            environ.pop("HTTP_CONTENT_LENGTH", None)
-            environ.pop("HTTP_CONTENT_TYPE", None)
-        scheme = get("UWSGI_SCHEME")
-        if scheme is None:
-            https = get("HTTPS")
-            if https is not None and str(https).lower() in ("on", "1"):
-                scheme = "https"
-        if self.site.trust_forwarded_proto:
-            forwarded = get("HTTP_X_FORWARDED_PROTO")
-            if forwarded == "https" or forwarded == "http":
-                scheme = forwarded
-        if scheme is not None:
-            environ["wsgi.url_scheme"] = scheme
-        given = get("CONTENT_LENGTH")
-        if not given:
-            return 0
-        length = http1.parse_content_length(str(given))
-        limit = self.limits.body_bytes
-        if 0 < limit < length:
-            raise RemoteProtocolError(
-                f"request body of {length} bytes, more than {limit}", 413
-            )
-        return length
-
-    def _attach_body(self, exchange: Exchange, length: int, rest: bytes) -> None:
-        body = LengthInput(
-            self.stream,
-            length,
-            rest,
-            before_first_read=None,
-            extend_deadline=self._extend_read_deadline,
-        )
-        exchange.input = body
-        exchange.environ["wsgi.input"] = body
-
     def _other_modifier(self, modifier1: int, modifier2: int, received: bytes) -> None:
         service = self.site.modifiers.get(modifier1)
         if service is not None:
@@ -148,6 +86,3 @@ class UwsgiConnection(Connection):
             )
         else:
             self.site.report(f"-- unavailable modifier requested: {modifier1} --")
-
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
-        return b""

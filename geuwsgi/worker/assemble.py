@@ -11,10 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geuwsgi.errors import ConfigError
 from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.listeners import protocol_of
 from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
 
 #: uWSGI raises socket-timeout to this under gevent.
 _LEAST_SOCKET_TIMEOUT = 30.0
+
+#: Protocols of uWSGI that are told apart but not spoken.
+_NOT_SPOKEN = {
+    "puwsgi": "connections of the uwsgi protocol are not kept; use socket",
+    "raw": "applications for bare connections are not run",
+}
 
 #: Kinds of listeners that are uWSGI's router process there, with its timeouts.
 _ROUTER_KINDS = frozenset({"http", "https", "https2"})
@@ -181,6 +189,10 @@ def check_rules(configuration: Configuration) -> None:
     settings = configuration.settings
     if settings.workers.sticky:
         parse_sticky(settings.workers.sticky)
+    for spec in configuration.listeners:
+        spoken, _ = protocol_of(spec.kind, settings.sockets.protocol or "uwsgi")
+        if spoken in _NOT_SPOKEN:
+            raise ConfigError(f"{spec.kind}: {_NOT_SPOKEN[spoken]}", spec.origin)
     kit = Kit(
         file_service(settings.static, settings.offload),
         lambda line: None,

@@ -7,6 +7,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.server.connection import Connection
+from geuwsgi.server.fastcgiconnection import FastCgiConnection, FastCgiNphConnection
+from geuwsgi.server.scgiconnection import ScgiConnection, ScgiNphConnection
 from geuwsgi.server.uwsgiconnection import UwsgiConnection
 from geuwsgi.shared.handovers import Handover
 
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 
 #: What uWSGI says of a peer without an address.
 _NO_ADDRESS = "0.0.0.0"
+
+#: Protocols of front servers, which say themselves who the client is.
+FRONT_PROTOCOLS = {
+    "uwsgi": UwsgiConnection,
+    "scgi": ScgiConnection,
+    "scgi-nph": ScgiNphConnection,
+    "fastcgi": FastCgiConnection,
+    "fastcgi-nph": FastCgiNphConnection,
+}
 
 _PEER_KEYS: tuple[str, ...] = ("REMOTE_ADDR", "REMOTE_PORT")
 
@@ -31,6 +42,7 @@ class Endpoint:
     __slots__ = (
         "_edge",
         "_environ",
+        "_front",
         "_index",
         "_is_unix",
         "_limits",
@@ -48,7 +60,8 @@ class Endpoint:
         self.family = listener.socket.family
         self._is_unix = self.family == socket.AF_UNIX
         self._environ: dict[str, object] | None = None
-        if listener.protocol != "uwsgi":
+        self._front = FRONT_PROTOCOLS.get(listener.protocol)
+        if self._front is None:
             self._environ = {
                 **site.base_environ,
                 "SERVER_NAME": socket.gethostname(),
@@ -81,7 +94,8 @@ class Endpoint:
         stream = self._edge.stream(sock, site, limits.write_timeout)
         connection: Connection
         if self._environ is None:
-            connection = UwsgiConnection(site, stream, site.base_environ, limits)
+            assert self._front is not None
+            connection = self._front(site, stream, site.base_environ, limits)
         else:
             environ = self._environ.copy()
             environ.update(peer)

@@ -264,6 +264,44 @@ class LengthInput(BodyInput):
         return received
 
 
+class UnboundInput(BodyInput):
+    """A body that ends where its source ends (FastCGI's empty STDIN record)."""
+
+    __slots__ = ("_left", "_limited")
+
+    def __init__(
+        self,
+        source: ByteSource,
+        *,
+        before_first_read: Callable[[], None] | None,
+        extend_deadline: Callable[[], None],
+        limit: int,
+    ) -> None:
+        super().__init__(
+            source,
+            before_first_read=before_first_read,
+            extend_deadline=extend_deadline,
+        )
+        self._limited = limit > 0
+        self._left = limit
+
+    @property
+    def leftover(self) -> bytes:
+        return b""
+
+    def _receive(self, wanted: int) -> bytes:
+        self._extend_deadline()
+        try:
+            received = self._source.recv(wanted)
+        except Disconnected as exc:
+            raise InputError(f"error while reading the request body: {exc}") from exc
+        self.complete = not received
+        self._left -= len(received)
+        if self._limited and self._left < 0:
+            raise RemoteProtocolError("request body too large", 413)
+        return received
+
+
 class ChunkedInput(BodyInput):
     """A chunked body, at most ``limit`` bytes of data (0: no limit)."""
 

@@ -74,6 +74,8 @@ http-socket = {http_socket}
 http-socket = %d/http.sock
 socket = {socket}
 socket = %d/uwsgi.sock
+fastcgi-socket = %d/fastcgi.sock
+scgi-socket = %d/scgi.sock
 chmod-socket = 666
 http-websockets = true
 
@@ -103,6 +105,8 @@ class Site:
     http_unix: str
     uwsgi: str
     uwsgi_unix: str
+    fastcgi_unix: str
+    scgi_unix: str
 
     @property
     def http_addresses(self) -> tuple[str, str, str]:
@@ -124,6 +128,8 @@ def start_site(directory: Path, callable_name: str) -> Site:
         str(directory / "http.sock"),
         uwsgi,
         str(directory / "uwsgi.sock"),
+        str(directory / "fastcgi.sock"),
+        str(directory / "scgi.sock"),
     )
     try:
         server.wait_until_ready(

@@ -57,6 +57,33 @@ http {{
             uwsgi_pass {site.uwsgi};
         }}
     }}
+    upstream kept_fastcgi {{
+        server unix:{site.fastcgi_unix};
+        keepalive 8;
+    }}
+    server {{
+        listen {ports[fastcgi]};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_pass unix:{site.fastcgi_unix};
+        }}
+    }}
+    server {{
+        listen {ports[fastcgi_kept_open]};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_keep_conn on;
+            fastcgi_request_buffering off;
+            fastcgi_pass kept_fastcgi;
+        }}
+    }}
+    server {{
+        listen {ports[scgi]};
+        location / {{
+            include /etc/nginx/scgi_params;
+            scgi_pass unix:{site.scgi_unix};
+        }}
+    }}
     server {{
         listen {ports[http_kept_open]};
         location / {{
@@ -94,6 +121,8 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
 LoadModule proxy_uwsgi_module {modules}/mod_proxy_uwsgi.so
+LoadModule proxy_fcgi_module {modules}/mod_proxy_fcgi.so
+LoadModule proxy_scgi_module {modules}/mod_proxy_scgi.so
 StartServers 1
 ThreadsPerChild 16
 MaxRequestWorkers 16
@@ -102,16 +131,27 @@ MinSpareThreads 1
 MaxSpareThreads 16
 Listen {ports[apache_uwsgi]}
 Listen {ports[apache_http]}
+Listen {ports[apache_fastcgi]}
+Listen {ports[apache_scgi]}
 <VirtualHost {ports[apache_uwsgi]}>
     ProxyPass "/" "uwsgi://{site.uwsgi}/"
 </VirtualHost>
 <VirtualHost {ports[apache_http]}>
     ProxyPass "/" "http://{site.http}/"
 </VirtualHost>
+<VirtualHost {ports[apache_fastcgi]}>
+    ProxyPass "/" "unix:{site.fastcgi_unix}|fcgi://localhost/"
+</VirtualHost>
+<VirtualHost {ports[apache_scgi]}>
+    ProxyPass "/" "unix:{site.scgi_unix}|scgi://localhost/"
+</VirtualHost>
 """
 
-NGINX = ["uwsgi_unix", "uwsgi_tcp", "http_kept_open", "http_unbuffered", "http_unix"]
-APACHE = ["apache_uwsgi", "apache_http"]
+NGINX = [
+    *("uwsgi_unix", "uwsgi_tcp", "http_kept_open", "http_unbuffered", "http_unix"),
+    *("fastcgi", "fastcgi_kept_open", "scgi"),
+]
+APACHE = ["apache_uwsgi", "apache_http", "apache_fastcgi", "apache_scgi"]
 
 
 @pytest.fixture(scope="module")
@@ -196,9 +236,13 @@ def test_a_form_is_sent_on(front: str) -> None:
             assert answer.body == body
 
 
-def test_a_chunked_upload_is_sent_on(front: str, ports: dict[str, str]) -> None:
-    if front == ports["apache_uwsgi"]:
-        pytest.skip("mod_proxy_uwsgi answers 411 itself")
+@pytest.mark.parametrize(
+    "front",
+    # mod_proxy_uwsgi and mod_proxy_scgi answer 411 themselves.
+    [*NGINX, "apache_http", "apache_fastcgi"],
+    indirect=True,
+)
+def test_a_chunked_upload_is_sent_on(front: str) -> None:
     response = exchange(
         front,
         b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
