@@ -28,18 +28,11 @@ else:
 #: What clients compare with: the version of uWSGI whose JSON this is.
 COMPATIBLE_VERSION = "2.0.31"
 
-Sections = Callable[[], Mapping[str, Any]]
-
-
-def _no_sections() -> Mapping[str, Any]:
-    return {}
-
 
 class StatisticsDuty(Duty):
     """Serves the address of the option ``stats``.
 
-    ``sections`` gives what other parts contribute (caches, metrics, …), under uWSGI's
-    names. The server has a selector of its own, which the desk watches as one
+    The server has a selector of its own, which the desk watches as one
     descriptor.
     """
 
@@ -50,13 +43,11 @@ class StatisticsDuty(Duty):
         *,
         started_on: int,
         log: Callable[[str], None],
-        sections: Sections = _no_sections,
     ) -> None:
         self._prepared = prepared
         self._address = address
         self._started_on = started_on
         self._log = log
-        self._sections = sections
         stats = prepared.settings.stats
         self._options = StatsOptions(
             http=stats.stats_http,
@@ -88,7 +79,6 @@ class StatisticsDuty(Duty):
         """Visitors who are there now are told of the new generation."""
         assert isinstance(successor, StatisticsDuty)
         self._prepared = successor._prepared
-        self._sections = successor._sections
 
     def next_deadline(self) -> float:
         """When somebody has waited long enough."""
@@ -137,6 +127,14 @@ class StatisticsDuty(Duty):
                 prepared.scoreboard,
                 prepared.listeners,
                 details=details,
-                sections=self._sections(),
+                sections=_sections(prepared),
             )
         )
+
+
+def _sections(prepared: Prepared) -> dict[str, Any]:
+    """What other parts contribute, under uWSGI's names; what is not there is left out."""
+    sections: dict[str, Any] = {}
+    if len(prepared.commons.caches):
+        sections["caches"] = prepared.commons.caches.statistics()
+    return sections

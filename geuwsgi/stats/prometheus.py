@@ -267,15 +267,21 @@ def _core_value(core: CoreStats, field: str) -> float:
 def _of_caches(stats: InstanceStats) -> Iterator[str]:
     caches = stats.sections.get("caches", [])
     for name, kind, key, text in (
-        ("hits", "counter", "hits", "Items found."),
-        ("misses", "counter", "miss", "Items not found."),
-        ("full", "counter", "full", "Times the cache was full."),
-        ("items", "gauge", "items", "Items in the cache."),
-        ("max_items", "gauge", "max_items", "Room of the cache."),
+        ("uwsgi_cache_hits", "counter", "hits", "Items found."),
+        ("uwsgi_cache_misses", "counter", "miss", "Items not found."),
+        ("uwsgi_cache_full", "counter", "full", "Times the cache was full."),
+        ("uwsgi_cache_items", "gauge", "items", "Items in the cache."),
+        ("uwsgi_cache_max_items", "gauge", "max_items", "Room of the cache."),
+        ("geuwsgi_cache_evicted_total", "counter", "evicted", "Items pushed out."),
+        ("geuwsgi_cache_expired_total", "counter", "expired", "Items expired."),
     ):
         yield _family(
-            f"uwsgi_cache_{name}",
+            name,
             kind,
             text,
-            [((("name", cache["name"]),), cache[key]) for cache in caches],
+            [
+                ((("name", cache["name"]),), cache[key])
+                for cache in caches
+                if key in cache
+            ],
         )

@@ -29,7 +29,11 @@ def stats_tree(
     stats: InstanceStats, *, with_cores: bool = True, with_metrics: bool = True
 ) -> dict[str, Any]:
     """Return what the JSON holds."""
-    sections = stats.sections
+    sections = dict(stats.sections)
+    if "caches" in sections:
+        sections["caches"] = [
+            {name: cache[name] for name in _CACHE_KEYS} for cache in sections["caches"]
+        ]
 
     def present(*names: str) -> dict[str, Any]:
         return {name: sections[name] for name in names if name in sections}
@@ -61,6 +65,22 @@ def stats_tree(
         "workers": [_worker(worker, with_cores) for worker in stats.workers],
         **present("spoolers", "crons", "legions"),
     }
+
+
+_CACHE_KEYS = (
+    "name",
+    "hash",
+    "hashsize",
+    "keysize",
+    "max_items",
+    "blocks",
+    "blocksize",
+    "items",
+    "hits",
+    "miss",
+    "full",
+    "last_modified_at",
+)
 
 
 def _worker(worker: WorkerStats, with_cores: bool) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def test_the_keys_are_those_of_uwsgi(reference_uwsgi: str, tmp_path: Path) -> No
     trees = []
     for name, command in (("ours", GEUWSGI), ("theirs", (reference_uwsgi,))):
         site = Site(tmp_path / name, command)
-        with site.start():
+        with site.start("--cache2", "name=c,items=10"):
             get(site.address, "/")
             trees.append(site.read())
     ours, theirs = trees
