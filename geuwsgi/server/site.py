@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Stage = Callable[["Exchange"], bool]
 
 #: Stream, descriptor, offset, count, what is told of progress → bytes sent.
-SendFile = Callable[["Stream", int, int, int, "Callable[[int], None] | None"], int]
+SendFile = Callable[["Stream", int, int, int, Callable[[int], None]], int]
 
 Application = Callable[..., Any]
 
