@@ -16,8 +16,9 @@ from greenlet import getcurrent, greenlet
 class Cores:
     """``count`` cores and the requests that hold them.
 
-    ``holders`` maps a core to what was given to ``take``. ``exhausted`` is called
-    when the last core is taken, ``available`` when there is one again.
+    ``holders`` maps a core to what was given to ``take``, ``served`` counts how often
+    each was taken. ``exhausted`` is called when the last core is taken, ``available``
+    when there is one again.
     """
 
     __slots__ = (
@@ -28,6 +29,7 @@ class Cores:
         "count",
         "free",
         "holders",
+        "served",
     )
 
     def __init__(
@@ -41,6 +43,7 @@ class Cores:
         self.count = count
         self.free = list(range(count))
         self.holders: dict[int, Any] = {}
+        self.served = [0] * count
         self._hub = hub
         self._exhausted = exhausted
         self._available = available
@@ -53,6 +56,7 @@ class Cores:
             return self._wait(holder)
         core = free.pop()
         self.holders[core] = holder
+        self.served[core] += 1
         if not free:
             self._exhausted()
         return core
@@ -68,6 +72,7 @@ class Cores:
             raise
         assert type(core) is int
         self.holders[core] = holder
+        self.served[core] += 1
         return core
 
     def give(self, core: int) -> None:

@@ -206,7 +206,8 @@ class Instance:
         """Answer a question of the master about this worker; {} if it is unknown."""
         site = self._context.site
         if name == "stats" and site is not None:
-            return worker_details(self.applications, site.cores.holders)
+            cores = site.cores
+            return worker_details(self.applications, cores.holders, cores.served)
         return {}
 
     def run_post_fork_hook(self) -> None:

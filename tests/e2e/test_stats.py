@@ -120,6 +120,7 @@ def test_requests_are_counted_and_those_in_flight_are_shown(site: Site) -> None:
         assert abs(core["req_info"]["request_start"] - time.time()) < 60
         workers = site.read()["workers"]
         assert sum(worker["requests"] for worker in workers) == 6
+        assert sum(core["requests"] for w in workers for core in w["cores"]) == 6
         assert sum(worker["exceptions"] for worker in workers) == 1
         assert sum(app["requests"] for w in workers for app in w["apps"]) == 6
         assert sum(worker["tx"] for worker in workers) > 6 * 5
