@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from geuwsgi.master.autoreload import autoreload_duty
+from geuwsgi.master.cheap import cheap_duties
 from geuwsgi.master.duty import Duty
 from geuwsgi.master.fifo import fifo_duty
 from geuwsgi.master.inotify import fs_duties
@@ -26,6 +27,7 @@ def make_duties(
         *fs_duties(settings),
         fifo_duty(settings, log),
         TimingDuty(prepared.commons),
+        *cheap_duties(prepared, log),
         *watch_duties(settings, log),
         _statistics_duty(prepared, started_on, log),
     ]

@@ -34,6 +34,9 @@ class Desk(Protocol):
     def serving_workers(self) -> list[MemberProcess]:
         """The workers of all generations that serve."""
 
+    def wanted_workers(self) -> int:
+        """How many workers the policy wants now; 0 in cheap mode."""
+
     def send_signal(self, member: MemberProcess, number: int) -> None:
         """Send a signal to a member that may just have ended."""
 

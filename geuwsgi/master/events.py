@@ -43,6 +43,7 @@ class Plan:
     exit_on_reload: bool = False
     max_lifetime_s: float = 0.0
     max_lifetime_delta_s: float = 0.0
+    first_workers: int | None = None  # None: all of them
     slots: int = 0  # capacity of the scoreboard; 0: default_slots()
 
     def default_slots(self) -> int:

@@ -89,6 +89,8 @@ class Generation:
     def __post_init__(self) -> None:
         if not self.wanted:
             self.wanted = dict(self.plan.members)
+            if self.plan.first_workers is not None:
+                self.wanted[Role.WORKER] = self.plan.first_workers
 
     def places(self) -> Iterator[Place]:
         """Every place that shall be filled."""

@@ -97,7 +97,7 @@ class Master:
             ev.StartTemplate: self._start_template,
             ev.KillTemplate: lambda a: self._crew.kill_template(a.generation),
             ev.Fork: lambda a: self._crew.fork(self._prepared[a.generation], a),
-            ev.Serve: self._serve,
+            ev.Serve: lambda a: self._crew.tell(a.serial, Kind.SERVE),
             ev.Drain: lambda a: self._crew.tell(
                 a.serial, Kind.DRAIN, reason=a.reason, deadline_s=a.deadline_s
             ),
@@ -157,6 +157,14 @@ class Master:
                 found.append(process)
         return [process for process in found if process.role is Role.WORKER]
 
+    def wanted_workers(self) -> int:
+        current = self._policy.fleet.current
+        if current is None:
+            plan = self._prepared[self._current].plan
+            first = plan.first_workers
+            return plan.members[Role.WORKER] if first is None else first
+        return current.wanted[Role.WORKER]
+
     def send_signal(self, member: MemberProcess, number: int) -> None:
         signal_process(member.pid, number)
 
@@ -192,6 +200,9 @@ class Master:
             event = self._queue.popleft()
             for action in self._policy.handle(event, time.monotonic()):
                 self._guard(self._do, action)
+        current = self._policy.fleet.current
+        if current is not None and current.served:
+            self._when_serving()
 
     def _guard(self, step: Callable[[Any], None], argument: Any) -> None:
         """Take one step; a bug in it must not end the site."""
@@ -275,10 +286,6 @@ class Master:
             title=self._title,
             request_log_fd=self._output.request_fd,
         )
-
-    def _serve(self, action: ev.Serve) -> None:
-        self._crew.tell(action.serial, Kind.SERVE)
-        self._when_serving()
 
     def _load_configuration(self, action: ev.LoadConfiguration) -> None:
         number = action.generation

@@ -104,6 +104,24 @@ class Policy:
             self._retire_all(current, request, why)
         elif request is Request.PAUSE:
             self._pause(current, why)
+        else:
+            self._change_size(current, request, why)
+
+    def _change_size(self, current: Generation, request: Request, why: str) -> None:
+        most = current.plan.members[Role.WORKER]
+        wanted = current.wanted[Role.WORKER]
+        if request is Request.CHEAP:
+            size = 0
+        else:
+            step = 1 if request is Request.MORE_WORKERS else -1
+            size = min(max(wanted + step, 1), most)
+        if size == wanted:
+            self.fleet.log(
+                f"{request.value}{why} ignored: there are {wanted} of {most}"
+            )
+        else:
+            self.fleet.log(f"{request.value}{why}: {wanted} workers become {size}")
+            current.wanted[Role.WORKER] = size
 
     def _reload(
         self, current: Generation, request: Request, why: str, now: float
@@ -211,6 +229,8 @@ class Policy:
         else:
             generation.template = Template.LOADED
             generation.template_failures = 0
+            if not any(generation.wanted.values()):
+                generation.served = True  # cheap: it is all there is to be ready
 
     def _template_exited(self, event: Event, now: float) -> None:
         assert isinstance(event, ev.TemplateExited)

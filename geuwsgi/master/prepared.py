@@ -13,6 +13,7 @@ from geuwsgi.background.commons import Commons
 from geuwsgi.background.counts import mule_count, spooler_count
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.master.adaptive import adaptive_of, first_workers
 from geuwsgi.master.events import Plan, Role
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
@@ -85,6 +86,8 @@ def prepare(
     ConfigError or ConfigErrors; nothing is left open then.
     """
     settings = configuration.settings
+    adaptive_of(settings.workers)  # what is wrong with it is told before anything opens
+    plan = plan_of(settings)
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:
         os.umask(settings.sockets.umask)
@@ -109,7 +112,6 @@ def prepare(
     for index, listener in enumerate(listeners):
         if id(listener.socket) not in known:
             log(listener.describe(index))
-    plan = plan_of(settings)
     return Prepared(
         number=number,
         configuration=configuration,
@@ -150,6 +152,7 @@ def plan_of(settings: Settings) -> Plan:
             Role.SPOOLER: spooler_count(settings),
         },
         cores=cores_of(settings),
+        first_workers=first_workers(settings.workers),
         lazy_apps=settings.workers.lazy_apps or settings.workers.lazy,
         need_app=bool(settings.python.need_app),
         respawn_delay_s=reload.forkbomb_delay,

@@ -63,27 +63,7 @@ _WAITING = {
         reload-on-uss
         response-headers-limit
     """,
-    "the number of workers does not change with the load yet": """
-        cheaper
-        cheaper-algo
-        cheaper-busyness-backlog-alert
-        cheaper-busyness-backlog-multiplier
-        cheaper-busyness-backlog-nonzero
-        cheaper-busyness-backlog-step
-        cheaper-busyness-max
-        cheaper-busyness-min
-        cheaper-busyness-multiplier
-        cheaper-busyness-penalty
-        cheaper-busyness-verbose
-        cheaper-idle
-        cheaper-initial
-        cheaper-overload
-        cheaper-rss-limit-hard
-        cheaper-rss-limit-soft
-        cheaper-step
-    """,
     "an idle instance goes on so far": """
-        die-on-idle
         die-on-no-workers
     """,
     "the queue of cores is not warned about": """

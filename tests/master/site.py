@@ -72,11 +72,15 @@ class Site:
             "pidfile = %d/site.pid\nvacuum = true\ndisable-logging = true\n" + more
         )
 
-    def start(self, more: str = "", workers: int = 2) -> ServerProcess:
-        """Start it and wait until it serves."""
+    def start(
+        self, more: str = "", workers: int = 2, spawned: int | None = None
+    ) -> ServerProcess:
+        """Start it and wait until it serves, with ``spawned`` workers at first."""
         self.write_ini(more, workers)
         self._server = ServerProcess(["site.ini"], directory=self.directory)
-        self._server.wait_for_log("spawned uWSGI worker", count=workers, timeout=30)
+        self._server.wait_for_log(
+            "spawned uWSGI worker", count=spawned or workers, timeout=30
+        )
         self._server.wait_until_ready(self.address, timeout=30)
         return self._server
 
