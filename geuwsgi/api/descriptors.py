@@ -7,9 +7,10 @@ Here it works under gevent: ``suspend`` parks the greenlet until something happe
 
 from __future__ import annotations
 
+import _socket  # plain sockets, whether the application's are patched or not
 import contextlib
 import os
-import socket as plain_socket
+import socket
 from select import POLLIN, POLLOUT
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,6 @@ def install(module: ModuleType, context: ApiContext) -> None:
         waits.wait_fd_read,
         waits.wait_fd_write,
         waits.suspend,
-        waits.green_schedule,
         waits.ready_fd,
         async_sleep,
         async_connect,
@@ -50,6 +50,7 @@ def install(module: ModuleType, context: ApiContext) -> None:
         is_connected,
     ):
         setattr(module, function.__name__, function)
+    setattr(module, "green_schedule", waits.suspend)  # noqa: B010
 
 
 class _Wait:
@@ -119,8 +120,6 @@ class _Waits:
         exchange.environ["x-wsgiorg.fdevent.timeout"] = None if ready else True
         return True
 
-    green_schedule = suspend
-
     def ready_fd(self) -> int:
         """Return the descriptor that ended the last ``suspend``, -1 if time did."""
         wait = self._waits.get(require_exchange())
@@ -164,7 +163,7 @@ def async_connect(address: str) -> int:
     return sock.detach()
 
 
-def _unconnected(address: str) -> tuple[plain_socket.socket, Any]:
+def _unconnected(address: str) -> tuple[_socket.socket, Any]:
     if not isinstance(address, str):
         raise TypeError(f"argument 1 must be str, not {type(address).__name__}")
     host, colon, port = address.rpartition(":")
@@ -172,11 +171,11 @@ def _unconnected(address: str) -> tuple[plain_socket.socket, Any]:
         if not address.startswith(("/", "@", ".")):
             raise ValueError(f"address without a port: {address!r}")
         name = "\0" + address[1:] if address.startswith("@") else address
-        return plain_socket.socket(plain_socket.AF_UNIX), name
+        return _socket.socket(socket.AF_UNIX), name
     family, kind, protocol, _, target = gevent.socket.getaddrinfo(
-        host.strip("[]") or "127.0.0.1", int(port), type=plain_socket.SOCK_STREAM
+        host.strip("[]") or "127.0.0.1", int(port), type=socket.SOCK_STREAM
     )[0]
-    return plain_socket.socket(family, kind, protocol), target
+    return _socket.socket(family, kind, protocol), target
 
 
 def send(*arguments: Any) -> bool | None:
@@ -235,13 +234,13 @@ def is_connected(fd: int) -> bool:
     """Whether ``fd`` is a socket whose peer is there."""
     _check_integer(fd)
     try:
-        sock = plain_socket.socket(fileno=os.dup(fd))
+        sock = _socket.socket(fileno=os.dup(fd))
     except (OSError, OverflowError):
         return False
     try:
-        if sock.getsockopt(plain_socket.SOL_SOCKET, plain_socket.SO_ERROR):
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             return False
-        flags = plain_socket.MSG_PEEK | plain_socket.MSG_DONTWAIT
+        flags = socket.MSG_PEEK | socket.MSG_DONTWAIT
         return bool(sock.recv(1, flags))
     except BlockingIOError:
         return True

@@ -163,6 +163,7 @@ class _Chunks:
                 raise
             raise OSError("unable to receive chunked part: timeout") from None
         except (Disconnected, ProtocolError) as error:
+            exchange.keep_alive = False
             raise OSError(f"unable to receive chunked part: {error}") from error
 
     def chunked_read_nb(self) -> bytes | None:
@@ -174,6 +175,7 @@ class _Chunks:
                 return self._reader(exchange, body).read_nowait()
             return body.read1(_BLOCK) if isinstance(body, BodyInput) else b""
         except (Disconnected, ProtocolError) as error:
+            exchange.keep_alive = False
             raise OSError(f"unable to receive chunked part: {error}") from error
 
     def _reader(self, exchange: Exchange, body: ChunkedInput) -> ChunkReader:
