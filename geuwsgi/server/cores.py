@@ -17,7 +17,7 @@ class Cores:
     """``count`` cores and the requests that hold them.
 
     ``holders`` maps a core to what was given to ``take``, ``served`` counts how often
-    each was taken. ``exhausted`` is called when the last core is taken, ``available``
+    each was given back. ``exhausted`` is called when the last core is taken, ``available``
     when there is one again.
     """
 
@@ -56,7 +56,6 @@ class Cores:
             return self._wait(holder)
         core = free.pop()
         self.holders[core] = holder
-        self.served[core] += 1
         if not free:
             self._exhausted()
         return core
@@ -72,12 +71,12 @@ class Cores:
             raise
         assert type(core) is int
         self.holders[core] = holder
-        self.served[core] += 1
         return core
 
     def give(self, core: int) -> None:
         """Take ``core`` back; the request that waits longest gets it."""
         del self.holders[core]
+        self.served[core] += 1
         if self._waiting:
             self._hub.loop.run_callback(self._hand_over, core)
         else:
