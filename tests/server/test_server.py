@@ -32,8 +32,10 @@ class Instance:
         self._listening = [self._listen() for _ in range(2)]
         application = SimpleNamespace(number=0, call=app, requests=0)
         self.server = Server(
-            listeners=[  # type: ignore[arg-type]
-                SimpleNamespace(socket=listening, protocol=protocol, server_port="80")
+            listeners=[
+                SimpleNamespace(  # type: ignore[misc]
+                    socket=listening, protocol=protocol, server_port="80"
+                )
                 for listening, protocol in zip(
                     self._listening, ("http", "uwsgi"), strict=True
                 )
