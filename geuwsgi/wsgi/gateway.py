@@ -31,6 +31,12 @@ def run_application(application: Callable[..., Any], responder: Responder) -> No
     application raises, and Disconnected if the client goes away.
     """
     result = application(responder.environ, responder.start_response)
+    if responder.upgraded:
+        # The connection was handed over: what comes back, often '', goes nowhere.
+        close = getattr(result, "close", None)
+        if close is not None:
+            close()
+        return
     kind = type(result)
     if kind is list or kind is tuple:
         # Everything is here, so the length is known and one write does.
@@ -63,7 +69,10 @@ def run_application(application: Callable[..., Any], responder: Responder) -> No
 def _send_pieces(result: Any, responder: Responder) -> None:
     pieces = iter(result)
     for chunk in pieces:
-        if not isinstance(chunk, bytes):
+        if responder.upgraded:
+            if chunk:
+                return
+        elif not isinstance(chunk, bytes):
             raise TypeError(
                 f"the application yielded {type(chunk).__name__}, not bytes"
             )
@@ -71,8 +80,6 @@ def _send_pieces(result: Any, responder: Responder) -> None:
             # uWSGI: an empty piece says that there is nothing yet.
             responder.yield_to_others()
             continue
-        if responder.upgraded:
-            return
         if responder.headers_sent:
             # A generator that never waits would keep the worker to itself.
             responder.yield_to_others()
