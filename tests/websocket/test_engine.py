@@ -73,7 +73,7 @@ def test_the_peers_close_is_answered_and_told(ends: Ends) -> None:
     with pytest.raises(WebSocketClosed) as raised:
         ends.websocket.recv()
     assert (raised.value.code, raised.value.reason) == (4000, "enough")
-    assert ends.sees() == (0x88, b"\x0f\xa0")
+    assert ends.sees() == (0x88, b"\x0f\xa0enough")
     assert ends.sees_end()
     assert not ends.websocket.is_open
     for call in (ends.websocket.recv, ends.websocket.recv_nowait, ends.websocket.ping):

@@ -231,8 +231,6 @@ class Upgrade:
     def _end_hijacked(self, exchange: Exchange) -> None:
         """Let the peer read the library's last frame, then close for everybody."""
         stream = exchange.stream
-        taken = self._socket
-        self._socket = None
         stream.shutdown_write()
         stream.deadline = exchange.site.clock.now + _LINGER_S
         limit = _DISCARD_BYTES
@@ -243,7 +241,7 @@ class Upgrade:
         with contextlib.suppress(OSError):
             stream.socket.shutdown(socket.SHUT_RDWR)
         stream.close()
-        taken.close()
+        self._socket.close()
 
     @staticmethod
     def _note(exchange: Exchange, status: int) -> None:
