@@ -26,6 +26,7 @@ from geuwsgi.api import (
     spooler,
     websocket,
 )
+from geuwsgi.api.alias import DecoratorsFinder
 from geuwsgi.api.context import ApiContext
 from geuwsgi.server.context import current_exchange
 
@@ -73,4 +74,7 @@ def install(context: ApiContext) -> UwsgiModule:
     for part in _PARTS:
         part.install(module, context)
     sys.modules["uwsgi"] = module
+    if not any(isinstance(finder, DecoratorsFinder) for finder in sys.meta_path):
+        # Last: an application's own copy comes first.
+        sys.meta_path.append(DecoratorsFinder())
     return module

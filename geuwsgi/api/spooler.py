@@ -86,9 +86,9 @@ class SpoolerFunctions:
         if task is not None:
             task.pop(b"body", None)
         directory = os.fsdecode(
-            fields.pop(b"spooler", os.fsencode(self._directories[0]))
+            fields.get(b"spooler", os.fsencode(self._directories[0]))
         )
-        priority = os.fsdecode(fields.pop(b"priority", b""))
+        priority = os.fsdecode(fields.get(b"priority", b""))
         at = _as_time(fields.get(b"at", b""))
         arguments = {"body": body, "priority": priority, "at": at}
         try:

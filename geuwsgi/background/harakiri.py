@@ -6,10 +6,10 @@ uWSGI does: its successor finds the task again.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +32,8 @@ def process_harakiri(seconds: float, what: str) -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         stack = "".join(traceback.format_stack(frame))
-        os.write(2, f"HARAKIRI !!! {what} ({seconds:g} seconds)\n{stack}".encode())
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            os.write(2, f"HARAKIRI !!! {what} ({seconds:g} seconds)\n{stack}".encode())
         os.kill(os.getpid(), signal.SIGKILL)
 
     before = signal.signal(signal.SIGALRM, end)

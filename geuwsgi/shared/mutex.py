@@ -47,7 +47,17 @@ T = TypeVar("T")
 Wait = Callable[[int], None]
 
 
-class MutexReentered(RuntimeError):
+class MutexNotTaken(Exception):
+    """The lock could not be taken."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        #: Did the section that failed to take the lock end already? The sections
+        #: around it hold theirs and must give them back.
+        self.left_its_section = False
+
+
+class MutexReentered(MutexNotTaken):
     """The thread asks for a lock that it holds already.
 
     It happens when a signal handler or a finaliser that interrupted a locked section
@@ -55,7 +65,7 @@ class MutexReentered(RuntimeError):
     """
 
 
-class MutexTimeout(TimeoutError):
+class MutexTimeout(MutexNotTaken):
     """The lock stayed taken too long: its holder is stopped, not dead."""
 
 
@@ -123,7 +133,9 @@ class Mutex:
 
     def release_after(self, exc: BaseException) -> None:
         """Unlock when the locked section was left by ``exc``, if it is ours."""
-        if not isinstance(exc, (MutexReentered, MutexTimeout)):
+        if isinstance(exc, MutexNotTaken) and not exc.left_its_section:
+            exc.left_its_section = True
+        else:
             self.unlock(self.ref)
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:

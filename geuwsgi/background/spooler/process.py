@@ -8,6 +8,7 @@ around a failing task.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -191,14 +192,23 @@ class Spooler:
             if self._not_before.get(path, 0.0) > now:
                 continue
             file = TaskFile.claim(path, time.time())
-            if file is not None:
-                try:
-                    worked = self._work(file) or worked
-                finally:
-                    file.close()
-                # Signals, timers and the heartbeat have their turn between tasks.
-                gevent.sleep(0)
+            if file is None:
+                self._wait_for_its_time(path, now)
+                continue
+            try:
+                worked = self._work(file) or worked
+            finally:
+                file.close()
+            # Signals, timers and the heartbeat have their turn between tasks.
+            gevent.sleep(0)
         return worked
+
+    def _wait_for_its_time(self, path: str, now: float) -> None:
+        """Look at a task again when its time has come, if that is why it waits."""
+        with contextlib.suppress(OSError):
+            seconds = os.stat(path).st_mtime - time.time()
+            if seconds > 0:
+                self._not_before[path] = now + seconds
 
     # One task
 
