@@ -146,7 +146,6 @@ _WAITING = {
         worker-logger-req
     """,
     "static files are served without it so far": """
-        honour-range
         static-cache-paths-name
     """,
     "the cache does without it so far": """

@@ -8,6 +8,7 @@ this stage never answers 404. Only GET and HEAD are looked at.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,13 @@ class StaticMap:
         self.keeps_prefix = keeps_prefix
 
     def path_of(self, path_info: str) -> str | None:
-        """The file a path that begins with the prefix names; None if none may."""
+        """The file a path that begins with the prefix names; None if none may.
+
+        A map to a single file names it whatever follows the prefix, as in uWSGI:
+        that is how one page is served for all paths of a site.
+        """
+        if self.root.is_file(time.monotonic()):
+            return self.root.path
         rest = path_info if self.keeps_prefix else path_info[len(self.prefix) :]
         return joined(self.root.path, rest)
 

@@ -40,20 +40,31 @@ class Root:
     symbolic link that leads to the current release.
     """
 
-    __slots__ = ("_looked_up", "_real", "_trust_s", "path")
+    __slots__ = ("_is_file", "_looked_up", "_real", "_trust_s", "path")
 
     def __init__(self, path: str, *, trust_s: float = 1.0) -> None:
         self.path = path
         self._trust_s = trust_s
         self._looked_up = float("-inf")
         self._real = ""
+        self._is_file = False
 
     def real(self, now: float) -> str:
         """The real path, at the monotonic time ``now``."""
         if now - self._looked_up >= self._trust_s:
-            self._real = os.path.realpath(self.path)
-            self._looked_up = now
+            self._look(now)
         return self._real
+
+    def is_file(self, now: float) -> bool:
+        """Whether it is a single file, at the monotonic time ``now``."""
+        if now - self._looked_up >= self._trust_s:
+            self._look(now)
+        return self._is_file
+
+    def _look(self, now: float) -> None:
+        self._real = os.path.realpath(self.path)
+        self._is_file = os.path.isfile(self._real)
+        self._looked_up = now
 
 
 class Record:

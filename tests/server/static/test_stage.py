@@ -217,7 +217,8 @@ def test_a_root_that_is_a_link_follows_it_where_it_leads_today(site: Path) -> No
 
 def test_a_map_may_name_a_single_file(site: Path) -> None:
     stage = stage_of(mapped("/favicon.ico", site / "public" / "a.txt"))
-    assert answer_of(stage, "/favicon.ico").body == b"0123456789"
+    for path in ("/favicon.ico", "/favicon.ico/more", "/favicon.icons"):
+        assert answer_of(stage, path).body == b"0123456789"
 
 
 def test_static_map2_appends_the_whole_path(site: Path) -> None:
