@@ -23,6 +23,10 @@ _EXTENSIONS = re.compile(
 _TRAILER_FIELD = re.compile(
     rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\Z",
 )
+# RFC 9110 §6.5.1: whoever joins trailers to the head would frame the body anew.
+_FRAMING_FIELD = re.compile(
+    rb"(?:content[-_]length|transfer[-_]encoding|host):", re.IGNORECASE
+)
 
 
 class ChunkedDecoder:
@@ -133,7 +137,7 @@ class ChunkedDecoder:
         self._trailer_bytes += len(line)
         if self._trailer_bytes > _MAX_TRAILER:
             raise RemoteProtocolError("trailer section too long", 431)
-        if not _TRAILER_FIELD.match(line):
+        if not _TRAILER_FIELD.match(line) or _FRAMING_FIELD.match(line):
             raise RemoteProtocolError(f"malformed trailer field: {line[:64]!r}")
 
 

@@ -202,8 +202,9 @@ class HeadParser:
             target = self._other_target_form(method, target, environ)
         path, _, query = target.partition("?")
         environ["QUERY_STRING"] = query
-        if "#" in target:
-            raise RemoteProtocolError(f"fragment in the request target: {target!r}")
+        if "#" in target or "\t" in target:
+            what = "fragment" if "#" in target else "tab"
+            raise RemoteProtocolError(f"{what} in the request target: {target!r}")
         if "/." in path:
             path = remove_dot_segments(path)
         if "%" in path:
