@@ -293,9 +293,7 @@ class WebSocket:
             if self._state == _OPEN:
                 self.close_code = decoder.close_code
                 self.close_reason = decoder.close_reason
-                self._send_close(
-                    encode_close(decoder.close_code, decoder.close_reason)
-                )
+                self._send_close(encode_close(decoder.close_code, decoder.close_reason))
             self._end()
 
     # Sending

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gevent
 
@@ -28,14 +28,14 @@ class WebSockets:
     second in the hub, and ``drain`` when it stops accepting.
     """
 
-    __slots__ = ("_drain_code", "_drain_reason", "draining", "open", "settings")
+    __slots__ = ("draining", "farewell", "open", "settings")
 
     def __init__(self, settings: WebSocketSettings) -> None:
         self.settings = settings
         self.open: set[WebSocket] = set()
         self.draining = False
-        self._drain_code = GOING_AWAY
-        self._drain_reason = ""
+        #: The code and reason of the end of the worker.
+        self.farewell = GOING_AWAY, ""
 
     def offer(self, exchange: Exchange) -> None:
         """Put what makes a websocket of ``exchange`` into its environ."""
@@ -69,11 +69,10 @@ class WebSockets:
         if self.draining:
             return
         self.draining = True
-        if reason == "reload":
-            self._drain_code = SERVICE_RESTART
-            self._drain_reason = "the server restarts"
+        if reason == "stop":
+            self.farewell = GOING_AWAY, "the server stops"
         else:
-            self._drain_reason = "the server stops"
+            self.farewell = SERVICE_RESTART, "the server restarts"
         gevent.spawn(self._drain)
 
     def _drain(self) -> None:
@@ -91,5 +90,5 @@ class WebSockets:
     def _delay(self) -> float:
         return random.random() * self.settings.drain_jitter
 
-    def _close(self, websocket: Any) -> None:
-        websocket.close(self._drain_code, self._drain_reason)
+    def _close(self, websocket: WebSocket) -> None:
+        websocket.close(*self.farewell)

@@ -19,7 +19,6 @@ import gevent.socket
 from geuwsgi.errors import Disconnected, LocalProtocolError, RemoteProtocolError
 from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.websocket import (
-    GOING_AWAY,
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
     MessageDecoder,
@@ -218,13 +217,13 @@ class Upgrade:
             stream.half_close_and_drain(_DISCARD_BYTES)
 
     def _finish(self, websocket: WebSocket, exchange: Exchange) -> None:
-        code = NORMAL_CLOSURE
-        if exchange.abort_requested or exchange.failed:
+        code, reason = NORMAL_CLOSURE, ""
+        if self._sockets.draining:
+            code, reason = self._sockets.farewell
+        elif exchange.failed:
             code = INTERNAL_ERROR
-        elif self._sockets.draining:
-            code = GOING_AWAY
         try:
-            websocket.finish(code)
+            websocket.finish(code, reason)
         finally:
             self._sockets.discard(websocket)
 
