@@ -63,6 +63,18 @@ def test_a_server_that_is_told_to_stop_leaves_nothing(
     server.assert_nothing_left()
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_terminal_ends_it_without_noise(start: Start, times: int) -> None:
+    server, _ = start()
+    for _ in range(times):
+        # The terminal sends it to every process in the foreground.
+        os.killpg(server.pid, signal.SIGINT)
+    assert server.wait(timeout=10) == 0
+    server.assert_nothing_left()
+    assert "Traceback" not in server.log
+    assert "KeyboardInterrupt" not in server.log
+
+
 def test_without_a_master_one_process_serves_and_ends(
     geuwsgi_server: StartServer, site_directory: Path
 ) -> None:
