@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from geuwsgi.master.autoreload import autoreload_duty
 from geuwsgi.master.cheap import cheap_duties
+from geuwsgi.master.crontab import cron_duty
+from geuwsgi.master.daemons import daemons_duty
 from geuwsgi.master.duty import Duty
 from geuwsgi.master.fifo import fifo_duty
 from geuwsgi.master.inotify import fs_duties
@@ -27,6 +29,8 @@ def make_duties(
         *fs_duties(settings),
         fifo_duty(settings, log),
         TimingDuty(prepared.commons),
+        daemons_duty(settings, prepared.environ, log),
+        cron_duty(settings, prepared.environ, log),
         *cheap_duties(prepared, log),
         *watch_duties(settings, log),
         _statistics_duty(prepared, started_on, log),

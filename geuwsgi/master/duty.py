@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from geuwsgi.master.events import Event, Request
 from geuwsgi.master.inquiry import Deliver
-from geuwsgi.master.processes import MemberProcess
+
+if TYPE_CHECKING:
+    from geuwsgi.master.processes import MemberProcess
 
 
 class Desk(Protocol):
@@ -50,6 +52,18 @@ class Desk(Protocol):
     def rotate_logs(self) -> None: ...
 
     def write_pidfiles(self) -> None: ...
+
+    def dismiss(self, pid: int, limit_s: float) -> None:
+        """Kill the session of the child ``pid`` if it has not ended in time.
+
+        Its end is no longer told to anybody.
+        """
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def is_ending(self) -> bool:
+        """Whether the instance ends, and not only a generation."""
 
     def expect(self, pid: int, callback: Callable[[int], None]) -> None:
         """Call back with the exit status when the child ``pid`` has ended."""

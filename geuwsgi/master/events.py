@@ -41,6 +41,7 @@ class Plan:
     mule_mercy_s: float = 60.0
     stop_mercy_s: float = 60.0
     exit_on_reload: bool = False
+    drain_delay_s: float = 0.0
     max_lifetime_s: float = 0.0
     max_lifetime_delta_s: float = 0.0
     first_workers: int | None = None  # None: all of them
@@ -252,6 +253,13 @@ class Drain:
 
 
 @dataclass(slots=True)
+class Announce:
+    """Tell a member that it will be drained soon; it goes on until then."""
+
+    serial: int
+
+
+@dataclass(slots=True)
 class Pause:
     serial: int
     paused: bool
@@ -295,6 +303,7 @@ Action = (
     | Fork
     | Serve
     | Drain
+    | Announce
     | Pause
     | Kill
     | Promote

@@ -31,6 +31,7 @@ from geuwsgi.master.policy import Policy
 from geuwsgi.master.prepared import Prepare, Prepared
 from geuwsgi.master.processes import MemberProcess
 from geuwsgi.master.signals import SignalQueue
+from geuwsgi.master.spawn import signal_group
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.worker.messages import Kind
 
@@ -89,6 +90,7 @@ class Master:
         self._crew.on_sources = self._learn_sources
         self._duties: list[Duty] = []
         self._expected: dict[int, Callable[[int], None]] = {}
+        self._dismissed: dict[int, float] = {}
         self._next_tick = 0.0
         self._queue: deque[Event] = deque()
         self._exit_status: int | None = None
@@ -101,6 +103,7 @@ class Master:
             ev.Drain: lambda a: self._crew.tell(
                 a.serial, Kind.DRAIN, reason=a.reason, deadline_s=a.deadline_s
             ),
+            ev.Announce: lambda a: self._crew.tell(a.serial, Kind.ANNOUNCE),
             ev.Pause: lambda a: self._crew.tell(a.serial, Kind.PAUSE, paused=a.paused),
             ev.Kill: lambda a: self._crew.kill(a.serial),
             ev.Promote: self._promote,
@@ -133,6 +136,7 @@ class Master:
                 self._tick(time.monotonic())
         finally:
             self._end_duties()
+            self._await_dismissed()
             self._crew.end()
             for prepared in self._prepared.values():
                 prepared.close_listeners()
@@ -189,6 +193,16 @@ class Master:
     def write_pidfiles(self) -> None:
         self._write_pidfiles()
 
+    def dismiss(self, pid: int, limit_s: float) -> None:
+        self._dismissed[pid] = self.now() + limit_s
+        self._expected[pid] = lambda status: None
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def is_ending(self) -> bool:
+        return self._policy.is_stopping or self._exit_status is not None
+
     # -- events ------------------------------------------------------------------------
 
     def _put(self, event: Event) -> None:
@@ -244,6 +258,7 @@ class Master:
         self._next_tick = now + (interval or 1.0)
         self._guard(lambda _: self._output.tick(), None)
         self._crew.tick(now)
+        self._kill_dismissed(now)
 
     def _signals(self, signals: SignalQueue) -> None:
         numbers = signals.read()
@@ -271,11 +286,24 @@ class Master:
             if pid == 0:
                 return
             status = os.waitstatus_to_exitcode(waited)
+            self._dismissed.pop(pid, None)
             callback = self._expected.pop(pid, None)
             if callback is not None:
                 self._guard(callback, status)
             else:
                 self._crew.buried(pid, status)
+
+    def _kill_dismissed(self, now: float) -> None:
+        for pid, kill_at in self._dismissed.items():
+            if now >= kill_at:
+                signal_group(pid, signal.SIGKILL)
+
+    def _await_dismissed(self) -> None:
+        """Wait for the commands that were told to end, at the end of everything."""
+        while self._dismissed:
+            self._kill_dismissed(time.monotonic())
+            self._reap()
+            time.sleep(0.005)
 
     # -- actions -----------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class Policy:
         self._exit_status = 0
         self._exited = False
         self._now = -math.inf
+        self._stop_at = math.inf  # the end of drain-delay
         self._handlers: dict[type, Callable[[Event, float], None]] = {
             ev.Begin: self._begin,
             ev.Asked: self._asked,
@@ -81,7 +82,8 @@ class Policy:
 
     def next_deadline(self) -> float:
         """When ``Tick`` must come at the latest; infinity if nothing is pending."""
-        return self.fleet.next_deadline(self._now, is_stopping=self.is_stopping)
+        deadline = self.fleet.next_deadline(self._now, is_stopping=self.is_stopping)
+        return min(deadline, self._stop_at)
 
     # -- requests ------------------------------------------------------------------
 
@@ -163,6 +165,12 @@ class Policy:
     def _stop(self, *, brutal: bool, why: str, now: float) -> None:
         if self.is_stopping and not brutal:
             return
+        if not brutal and self._stop_at == math.inf:
+            delay_s = max(g.plan.drain_delay_s for g in self.fleet.generations())
+            if delay_s:
+                self._announce_stop(delay_s, why, now)
+                return
+        self._stop_at = math.inf
         if not self.is_stopping:
             how = "stopping" if brutal else "graceful shutdown triggered"
             self.fleet.log(f"{how}{why}...")
@@ -174,6 +182,15 @@ class Policy:
             for member in generation.members.values():
                 if member.is_wanted or brutal:
                     self.fleet.drain(member, "stop", now, mercy_s)
+
+    def _announce_stop(self, delay_s: float, why: str, now: float) -> None:
+        """Go on for ``delay_s`` seconds, so that balancers can look elsewhere."""
+        self.fleet.log(f"shutting down in {delay_s:g} seconds{why}")
+        self._stop_at = now + delay_s
+        for generation in self.fleet.generations():
+            for member in generation.members.values():
+                if member.is_wanted:
+                    self.fleet.do(ev.Announce(member.serial))
 
     # -- configuration and templates -----------------------------------------------
 
@@ -394,6 +411,8 @@ class Policy:
     # -- what time brings ----------------------------------------------------------
 
     def _check_times(self, now: float) -> None:
+        if now >= self._stop_at:
+            self._stop(brutal=False, why="", now=now)
         for generation in self.fleet.generations():
             for member in generation.members.values():
                 if now >= member.kill_at:

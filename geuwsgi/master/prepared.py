@@ -14,6 +14,8 @@ from geuwsgi.background.counts import mule_count, spooler_count
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.adaptive import adaptive_of, first_workers
+from geuwsgi.master.crontab import cron_entries
+from geuwsgi.master.daemons import daemon_specs
 from geuwsgi.master.events import Plan, Role
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
@@ -86,7 +88,10 @@ def prepare(
     ConfigError or ConfigErrors; nothing is left open then.
     """
     settings = configuration.settings
-    adaptive_of(settings.workers)  # what is wrong with it is told before anything opens
+    # What is wrong with these is told before anything opens.
+    adaptive_of(settings.workers)
+    daemon_specs(settings)
+    cron_entries(settings)
     plan = plan_of(settings)
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:
@@ -160,6 +165,7 @@ def plan_of(settings: Settings) -> Plan:
         mule_mercy_s=settings.mules.mule_reload_mercy,
         stop_mercy_s=reload.reload_mercy,
         exit_on_reload=reload.exit_on_reload,
+        drain_delay_s=reload.drain_delay,
         max_lifetime_s=reload.max_worker_lifetime,
         max_lifetime_delta_s=reload.max_worker_lifetime_delta,
     )

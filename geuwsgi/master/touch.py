@@ -8,12 +8,12 @@ one second are two (uWSGI sees one).
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
+from geuwsgi.master.spawn import ShellCommand
 from geuwsgi.options import Settings
 
 ABSENT = -1
@@ -67,9 +67,7 @@ def running(command: str) -> Callable[[Desk, str], None]:
     """An action that runs a shell command and does not wait for it."""
 
     def run(desk: Desk, path: str) -> None:
-        process = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL)
-        process.returncode = 0  # the loop buries it
-        desk.expect(process.pid, lambda status: None)
+        desk.expect(ShellCommand(command).start(), lambda status: None)
 
     return run
 

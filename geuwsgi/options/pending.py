@@ -167,9 +167,7 @@ _WAITING = {
     "this kind of cron does not run yet": """
         cron-curl
         legion-cron-curl
-        cron-harakiri
         legion-cron
-        unique-cron
         unique-cron-legion
     """,
     "spoolers do without it so far": """
@@ -261,8 +259,6 @@ _WAITING = {
         worker-exec2
     """,
     "this kind of attached command is not started yet": """
-        attach-control-daemon
-        daemons-honour-stdin
         legion-attach-daemon
         legion-smart-attach-daemon
         legion-smart-attach-daemon2

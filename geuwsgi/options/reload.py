@@ -30,6 +30,12 @@ class Reload(Section):
         default=True,
         differs="SIGTERM always stops here; uWSGI reloads unless this is set",
     )
+    drain_delay: float = option(
+        "go on accepting for this many seconds after SIGTERM, while uwsgi.draining() is true",
+        SECONDS,
+        at_least=0,
+        since="geuwsgi",
+    )
     exit_on_reload: bool = option("exit when a reload is asked for", FLAG)
     fallback_config: str | None = option(
         "start again with this file if the server exits with status 1", TEXT

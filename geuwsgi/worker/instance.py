@@ -198,6 +198,11 @@ class Instance:
         )
         return server
 
+    def announce_drain(self) -> None:
+        """Have ``uwsgi.draining()`` say so; connections are kept no longer."""
+        if self._context.site is not None:
+            self._context.site.draining = True
+
     def live_requests(self) -> list[LiveRequest]:
         """The requests in flight; none in a process that serves none."""
         return self._server.live_requests() if self._server is not None else []

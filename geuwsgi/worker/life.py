@@ -122,6 +122,7 @@ class Life:
             self._control = Control(self._connection)
             self._control.on(Kind.DRAIN, self._told_to_drain)
             self._control.on(Kind.SERVE, lambda message: self._let_serve.set())
+            self._control.on(Kind.ANNOUNCE, lambda message: instance.announce_drain())
             self._control.on(Kind.PAUSE, self._told_to_pause)
             self._control.on(Kind.QUESTION, self._asked)
             self._control.send(Kind.HELLO, pid=os.getpid())

@@ -44,6 +44,7 @@ class Kind(enum.IntEnum):
     COMMAND = 17  # {"name": str, …}; anything else an application may ask for
     # master → worker
     DRAIN = 30  # {"reason": str, "deadline_s": float}; finish and exit
+    ANNOUNCE = 34  # {}; a drain will come, and the application may know
     PAUSE = 31  # {"paused": bool}
     SERVE = 32  # {}; the answer to READY, at once or when the generation is promoted
     QUESTION = 33  # {"question": n, "name": str, …}

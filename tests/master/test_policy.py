@@ -635,3 +635,23 @@ def test_a_first_start_that_fails_while_a_newer_one_is_built_leaves_it_to_that()
     world.tell(ev.TemplateLoaded(2, 1))
     assert world.numbers_serving() == [1, 2]
     assert world.forgotten == [1]
+
+
+def test_drain_delay_goes_on_for_a_while_and_then_stops() -> None:
+    world = two_workers(drain_delay_s=5).begin()
+    world.ask(Request.STOP, "SIGTERM")
+    assert world.log[-1] == "shutting down in 5 seconds (SIGTERM)"
+    assert ev.Announce(1) in world.done
+    world.wait(4)
+    world.exit(world.worker(1), -9)
+    assert world.numbers_serving() == [1, 2]
+    world.wait(1.1)
+    assert world.status == 0
+
+
+def test_a_second_stop_ends_the_drain_delay() -> None:
+    world = two_workers(drain_delay_s=50).begin()
+    world.ask(Request.STOP)
+    assert world.ask(Request.STOP).status == 0
+    world = two_workers(drain_delay_s=50).begin()
+    assert world.ask(Request.BRUTAL_STOP).status == 0
