@@ -14,6 +14,7 @@ INHERENT: dict[str, str] = {
     "gevent-monkey-patch": "the standard library is cooperative from the start",
     "gevent-wait-for-hub": "the hub ends before the worker does",
     "harakiri-verbose": "the log says where an ended request was",
+    "honour-range": "ranges of files are sent to who asks for them",
     "http-auto-chunked": "responses of unknown length are sent in chunks",
     "http-chunked-input": "request bodies may be chunked",
     "http-manage-expect": "Expect: 100-continue is answered; see 'limit-post'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import FLAG, INT, TEXT
+from geuwsgi.options.kinds import FLAG, INT, TEXT, TEXTS
 
 
 class Offload(Section):
@@ -23,4 +23,14 @@ class Offload(Section):
         aliases=("offload-thread",),
         at_least=0,
         when_true=1,
+    )
+    x_accel_redirect: tuple[str, ...] = option(
+        "prefix=dir: send the file that X-Accel-Redirect of the application names",
+        TEXTS,
+        since="geuwsgi",
+    )
+    x_sendfile: tuple[str, ...] = option(
+        "send the file that X-Sendfile of the application names below this directory",
+        TEXTS,
+        since="geuwsgi",
     )

@@ -25,6 +25,7 @@ from geuwsgi.server.forwarding import Forwarding
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits, Site
+from geuwsgi.server.static.accel import NamedFiles
 from geuwsgi.server.static.build import file_service, static_files
 from geuwsgi.server.sticky import Sticky, parse_sticky
 from geuwsgi.server.transform import compress_marked
@@ -163,6 +164,9 @@ def build_server(
         site.stages = (Forwarding(trusted), *site.stages)
         site.trust_forwarded_proto = False
     site.response_filters = rules.response_filters
+    named_files = NamedFiles(files, settings.offload)
+    if named_files:
+        site.response_filters = (named_files, *site.response_filters)
     site.error_answers = rules.error_answers
     if settings.workers.sticky and commons.handovers is not None:
         server.stick(_sticky(settings, commons, worker_id), commons.handovers)

@@ -132,22 +132,29 @@ class FileAnswer:
         #: Whether a response depends on the request beyond its conditions.
         self._varies = bool(self._twins or self._expires or mode is not ServeMode.SEND)
 
-    def send(self, exchange: FileExchange, record: Record) -> bool:
+    def send(
+        self, exchange: FileExchange, record: Record, given: Headers | None = None
+    ) -> bool:
         """Answer with the file of a record just found.
 
-        Returns False, and has sent nothing, if the file was replaced or removed
-        since: the caller then looks again or lets somebody else answer.
+        ``given`` are fields of whoever chose the file; they go before ours. Returns
+        False, and has sent nothing, if the file was replaced or removed since: the
+        caller then looks again or lets somebody else answer.
         """
         environ = exchange.environ
         coding = ""
         headers: Headers = []
+        named: frozenset[str] = frozenset()
+        if given:
+            headers += given
+            named = frozenset(name.lower() for name, _ in given)
         original = record
         if self._twins and self._twins.apply_to(record.path):
             headers.append(("Vary", "Accept-Encoding"))
             accepted = environ.get("HTTP_ACCEPT_ENCODING")
             if accepted:
                 record, coding = self._twin(record, accepted)
-        if original.media_type is not None:
+        if original.media_type is not None and "content-type" not in named:
             headers.append(("Content-Type", original.media_type))
         if coding:
             headers.append(("Content-Encoding", coding))
@@ -155,7 +162,7 @@ class FileAnswer:
         etag = f'{record.etag[:-1]}-{coding}"' if coding else record.etag
         headers.append(("Last-Modified", record.last_modified))
         headers.append(("ETag", etag))
-        if self._expires:
+        if self._expires and "expires" not in named:
             self._add_expires(headers, environ, original)
         # A file name may hold a line feed; a field value may not.
         if self._mode is not ServeMode.SEND and record.real_path.isprintable():
@@ -164,7 +171,7 @@ class FileAnswer:
             return True
         method = environ["REQUEST_METHOD"]
         if method not in ("GET", "HEAD"):
-            return self._send_whole(exchange, record, headers)
+            return self._send_whole(exchange, record, headers, remember=not given)
         verdict = judge(
             environ, etag=etag, mtime=record.mtime, last_modified=record.last_modified
         )
@@ -174,7 +181,7 @@ class FileAnswer:
         headers.append(("Accept-Ranges", "bytes"))
         spans = _asked_spans(environ, record, etag) if method == "GET" else None
         if spans is None:
-            return self._send_whole(exchange, record, headers)
+            return self._send_whole(exchange, record, headers, remember=not given)
         if not spans:
             headers = [("Content-Range", unsatisfied_range(record.size))]
             headers.append(("Content-Length", "0"))
@@ -241,10 +248,15 @@ class FileAnswer:
             headers.append(("Expires", format_http_date(moment)))
 
     def _send_whole(
-        self, exchange: FileExchange, record: Record, headers: Headers
+        self,
+        exchange: FileExchange,
+        record: Record,
+        headers: Headers,
+        *,
+        remember: bool,
     ) -> bool:
         headers.append(("Content-Length", str(record.size)))
-        if not self._varies:
+        if remember and not self._varies:
             record.headers = headers
         body = record.body
         if exchange.environ["REQUEST_METHOD"] == "HEAD":

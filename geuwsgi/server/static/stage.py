@@ -47,10 +47,13 @@ class StaticMap:
 
 
 def parse_static_map(
-    value: str, *, keeps_prefix: bool, trust_s: float = 1.0
+    value: str, *, keeps_prefix: bool, trust_s: float = 1.0, option: str = ""
 ) -> StaticMap:
-    """Parse ``prefix=directory`` of ``static-map`` or ``static-map2``."""
-    option = "static-map2" if keeps_prefix else "static-map"
+    """Parse ``prefix=directory`` of ``static-map`` or ``static-map2``.
+
+    ``option`` is the name of another option of that form, for the message.
+    """
+    option = option or ("static-map2" if keeps_prefix else "static-map")
     prefix, equals, path = value.partition("=")
     if not equals or not path:
         raise ConfigError(f"{option} needs prefix=directory: {value!r}")
