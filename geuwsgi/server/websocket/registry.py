@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two batches of a drain that is spread out.
 _DRAIN_STEP_S = 0.02
+#: Seconds that applications have to say goodbye themselves.
+_NOTICE_S = 0.1
 
 
 class WebSockets:
@@ -76,6 +78,7 @@ class WebSockets:
         gevent.spawn(self._drain)
 
     def _drain(self) -> None:
+        gevent.sleep(_NOTICE_S)
         steps = max(1, int(self.settings.drain_jitter / _DRAIN_STEP_S))
         waiting = list(self.open)
         random.shuffle(waiting)

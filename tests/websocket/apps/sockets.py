@@ -215,14 +215,13 @@ def drains(environ):
     ws = websocket.accept(environ)
     ws.send(f"pid {os.getpid()}")
     told = False
-    while ws.is_open and not told:
-        told = uwsgi.draining()
-        gevent.sleep(0.01)
-    if ws.is_open:
-        ws.send("draining")
-    for message in ws:
-        ws.send(message)
-    return []
+    while True:
+        try:
+            ws.send(ws.recv(timeout=0.01))
+        except TimeoutError:
+            if ws.draining and uwsgi.draining() and not told:
+                told = True
+                ws.send("draining")
 
 
 def twice(environ):
