@@ -83,6 +83,8 @@ _STEADY = frozenset(
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE")
 _CACHE_LIMIT = 2048
+#: Longer lines are not remembered: 2048 of them would be much memory.
+_KNOWN_LINE = 256
 
 
 class HeadParser:
@@ -147,7 +149,10 @@ class HeadParser:
                 key = self._learn_name(name)
             if key:
                 environ[key] = value = value.strip(" \t")
-                if key in _STEADY and len(known) < _CACHE_LIMIT:
+                if key in _STEADY and len(line) <= _KNOWN_LINE:
+                    if len(known) >= _CACHE_LIMIT:
+                        # Junk must not stop it from learning for ever.
+                        known.clear()
                     known[line] = key, value
             else:
                 expected -= 1
