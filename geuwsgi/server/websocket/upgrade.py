@@ -18,6 +18,7 @@ import gevent.socket
 
 from geuwsgi.errors import Disconnected, LocalProtocolError, RemoteProtocolError
 from geuwsgi.net.stream import Stream
+from geuwsgi.offload.bridge import bridged_socket
 from geuwsgi.protocol.websocket import (
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
@@ -142,9 +143,12 @@ class Upgrade:
             exchange = self._running_exchange()
             stream = exchange.hijack()
             plain = stream.socket
-            self._socket = gevent.socket.socket(
-                plain.family, plain.type, plain.proto, os.dup(stream.fileno())
-            )
+            if type(stream) is Stream:
+                self._socket = gevent.socket.socket(
+                    plain.family, plain.type, plain.proto, os.dup(stream.fileno())
+                )
+            else:
+                self._socket = bridged_socket(stream)
         return self._socket
 
     def _running_exchange(self) -> Exchange:
