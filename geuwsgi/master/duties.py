@@ -24,7 +24,7 @@ def make_duties(
     """The duties of the generation, in the order they begin."""
     settings = prepared.settings
     made: list[Duty | None] = [
-        touch_duty(settings),
+        touch_duty(settings, log),
         autoreload_duty(settings),
         *fs_duties(settings),
         fifo_duty(settings, log),

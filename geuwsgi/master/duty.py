@@ -45,6 +45,9 @@ class Desk(Protocol):
     def put(self, event: Event) -> None:
         """Tell the policy what was noticed."""
 
+    def raise_signal(self, number: int) -> None:
+        """Send a uwsgi signal to whoever the application registered for it."""
+
     def log_statistics(self) -> None: ...
 
     def reopen_logs(self) -> None: ...

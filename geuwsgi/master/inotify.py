@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from geuwsgi.errors import StartupError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
+from geuwsgi.master.touch import parse_signal_number, raising
 from geuwsgi.options import Settings
 
 # inotify(7)
@@ -182,9 +183,17 @@ def fs_duties(settings: Settings) -> list[Duty]:
     actions |= {
         path: _asking(Request.BRUTAL_RELOAD) for path in options.fs_brutal_reload
     }
+    for text in options.fs_signal:
+        path, _, number = text.partition(" ")
+        actions[path] = raising(parse_signal_number(number))
     duties: list[Duty] = []
     if actions:
-        key = ("fs-reload", options.fs_reload, options.fs_brutal_reload)
+        key = (
+            "fs-reload",
+            options.fs_reload,
+            options.fs_brutal_reload,
+            options.fs_signal,
+        )
         duties.append(FsDuty(actions, key))
     if options.reload_on_fd:
         duties.append(FdDuty(options.reload_on_fd, Request.RELOAD))

@@ -21,12 +21,13 @@ from geuwsgi.errors import GeuwsgiError, StartupError
 from geuwsgi.log.output import Output, open_output
 from geuwsgi.master.daemon import Launcher, PidFile
 from geuwsgi.master.loop import Master, log
-from geuwsgi.master.prepared import Prepared, prepare
+from geuwsgi.master.prepared import Prepared, environ_of, prepare
 from geuwsgi.net.inherited import take_inherited
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
 from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
 from geuwsgi.worker.fork import become_subreaper
+from geuwsgi.worker.hooks import HookRunner, actions_of, check_hooks
 from geuwsgi.worker.privileges import Privileges
 from geuwsgi.worker.procname import Titles
 
@@ -106,6 +107,8 @@ class _Launch:
         settings = self.configuration.settings
         process = settings.process
         greet(self.configuration)
+        check_hooks(settings.hooks)
+        self._run_hooks("asap")
         self._write_pidfiles(process.pidfile, process.safe_pidfile)
         try:
             environ = dict(self.command.environ)
@@ -130,17 +133,31 @@ class _Launch:
                 raise
             return self._supervise(first, environ)
         finally:
+            self._run_hooks("as_user_atexit")
             if process.vacuum:
                 for pidfile in self.pidfiles:
                     if pidfile.remove(os.getpid()):
                         log("VACUUM: pidfile removed.")
 
+    def _run_hooks(self, phase: str) -> None:
+        settings = self.configuration.settings
+        environ = environ_of(settings, self.command.environ)
+        HookRunner(log, environ).run(phase, actions_of(settings.hooks, phase))
+
     def _settle_down(self, settings: Settings) -> None:
         """What comes after the sockets are open."""
         process = settings.process
+        privileges = Privileges.of(process)
+        self._run_hooks("pre_jail")
+        for line in privileges.enter_jail():
+            log(line)
+        self._run_hooks("in_jail")
+        self._run_hooks("post_jail")
+        self._run_hooks("as_root")
         if not process.master_as_root:
-            for line in Privileges.of(process).take():
+            for line in privileges.take():
                 log(line)
+            self._run_hooks("as_user")
         if settings.logging.logto2:
             self.output.redirect(settings.logging.logto2)
         self._write_pidfiles(process.pidfile2, process.safe_pidfile2)

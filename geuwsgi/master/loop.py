@@ -33,6 +33,7 @@ from geuwsgi.master.processes import MemberProcess
 from geuwsgi.master.signals import SignalQueue
 from geuwsgi.master.spawn import signal_group
 from geuwsgi.shared import scoreboard as sb
+from geuwsgi.worker.hooks import HookRunner, actions_of
 from geuwsgi.worker.messages import Kind
 
 LISTENED: Final = (
@@ -51,6 +52,16 @@ _REQUESTS: Final = {
     signal.SIGQUIT: Request.BRUTAL_STOP,
     signal.SIGTERM: Request.STOP,
     signal.SIGTSTP: Request.PAUSE,
+}
+
+
+# What unix_signal of hook-master-start may bind: uWSGI's functions.
+SIGNAL_FUNCTIONS: Final = {
+    "gracefully_kill_them_all": Request.STOP,
+    "kill_them_all": Request.BRUTAL_STOP,
+    "grace_them_all": Request.RELOAD,
+    "reap_them_all": Request.BRUTAL_RELOAD,
+    "suspend_resume_them_all": Request.PAUSE,
 }
 
 
@@ -90,6 +101,9 @@ class Master:
         self._crew.on_sources = self._learn_sources
         self._duties: list[Duty] = []
         self._expected: dict[int, Callable[[int], None]] = {}
+        self._requests = dict(_REQUESTS)
+        if not first.settings.reload.die_on_term:
+            self._requests[signal.SIGTERM] = Request.BRUTAL_RELOAD
         self._dismissed: dict[int, float] = {}
         self._next_tick = 0.0
         self._queue: deque[Event] = deque()
@@ -125,6 +139,7 @@ class Master:
             self.watch(fileno, lambda fileno=fileno: self._output.read(fileno))  # type: ignore[misc]
         try:
             self._change_duties()
+            self._run_start_hooks(signals)
             self._put(ev.Begin(self._prepared[self._current].plan))
             while True:
                 self._settle()
@@ -144,6 +159,20 @@ class Master:
             self._selector.unregister(signals)
             signals.close()
             self._selector.close()
+
+    def _run_start_hooks(self, signals: SignalQueue) -> None:
+        """hook-master-start. Raises StartupError."""
+
+        def bind(number: int, function: str) -> None:
+            request = SIGNAL_FUNCTIONS.get(function)
+            if request is None:
+                known = ", ".join(sorted(SIGNAL_FUNCTIONS))
+                raise ValueError(f"no function {function!r} (known: {known})")
+            self._requests[signals.listen(number)] = request
+
+        prepared = self._prepared[self._current]
+        runner = HookRunner(log, prepared.environ, bind)
+        runner.run("master_start", actions_of(prepared.settings.hooks, "master_start"))
 
     # -- what duties may ask for (duty.Desk) -------------------------------------------
 
@@ -183,6 +212,11 @@ class Master:
 
     def inquire(self, name: str, deliver: Deliver) -> None:
         self._inquiries.ask(name, deliver)
+
+    def raise_signal(self, number: int) -> None:
+        router = self._prepared[self._current].commons.router
+        if router is not None:
+            router.send(number)
 
     def reopen_logs(self) -> None:
         self._output.reopen()
@@ -263,7 +297,7 @@ class Master:
     def _signals(self, signals: SignalQueue) -> None:
         numbers = signals.read()
         for number in numbers:
-            if number in _REQUESTS:
+            if number in self._requests:
                 self.ask(self._request_of(number), number.name)
             elif number is signal.SIGUSR1:
                 self.log_statistics()
@@ -272,9 +306,10 @@ class Master:
             self._reap()
 
     def _request_of(self, number: signal.Signals) -> Request:
-        if number is signal.SIGTERM and self._policy.is_stopping:
+        request = self._requests[number]
+        if request is Request.STOP and self._policy.is_stopping:
             return Request.BRUTAL_STOP  # asked twice
-        return _REQUESTS[number]
+        return request
 
     def _reap(self) -> None:
         """Bury every child that has ended, known or not (the master may be PID 1)."""
@@ -318,7 +353,7 @@ class Master:
     def _load_configuration(self, action: ev.LoadConfiguration) -> None:
         number = action.generation
         try:
-            prepared = self._prepare(number, self._prepared[self._current])
+            prepared = self._prepare_checked(number)
         except (GeuwsgiError, OSError) as exc:
             self._put(ev.ConfigurationFailed(number, str(exc)))
         except Exception:
@@ -326,6 +361,18 @@ class Master:
         else:
             self._prepared[number] = prepared
             self._put(ev.ConfigurationLoaded(number, prepared.plan))
+
+    def _prepare_checked(self, number: int) -> Prepared:
+        """Prepare a generation, and see that its duties can be made."""
+        current = self._prepared[self._current]
+        prepared = self._prepare(number, current)
+        try:
+            make_duties(prepared, started_on=self._started_on, log=log)
+        except BaseException:
+            prepared.close_listeners(current.listeners)
+            prepared.close(current)
+            raise
+        return prepared
 
     def _promote(self, action: ev.Promote) -> None:
         former, self._current = self._current, action.generation

@@ -13,14 +13,13 @@ from geuwsgi.background.commons import Commons
 from geuwsgi.background.counts import mule_count, spooler_count
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
-from geuwsgi.master.adaptive import adaptive_of, first_workers
-from geuwsgi.master.crontab import cron_entries
-from geuwsgi.master.daemons import daemon_specs
+from geuwsgi.master.adaptive import first_workers
 from geuwsgi.master.events import Plan, Role
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
 from geuwsgi.shared.scoreboard import Scoreboard
+from geuwsgi.worker.hooks import check_hooks
 from geuwsgi.worker.privileges import find_gid, find_uid
 
 
@@ -88,10 +87,7 @@ def prepare(
     ConfigError or ConfigErrors; nothing is left open then.
     """
     settings = configuration.settings
-    # What is wrong with these is told before anything opens.
-    adaptive_of(settings.workers)
-    daemon_specs(settings)
-    cron_entries(settings)
+    check_hooks(settings.hooks)  # before anything opens
     plan = plan_of(settings)
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:

@@ -34,6 +34,13 @@ class SignalQueue:
             return []
         return [signal.Signals(number) for number in numbers]
 
+    def listen(self, number: int) -> signal.Signals:
+        """Queue this signal as well. Raises ValueError for what is no signal."""
+        chosen = signal.Signals(number)
+        former = signal.signal(chosen, _queue)
+        self._former.setdefault(chosen, former)
+        return chosen
+
     def close(self) -> None:
         """Put back what was there before."""
         for number, handler in self._former.items():

@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from geuwsgi.errors import ConfigError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
 from geuwsgi.master.spawn import ShellCommand
 from geuwsgi.options import Settings
+from geuwsgi.worker.hooks import HookRunner, split_touch
 
 ABSENT = -1
 
@@ -72,7 +74,25 @@ def running(command: str) -> Callable[[Desk, str], None]:
     return run
 
 
-def touch_duty(settings: Settings) -> TouchDuty | None:
+def hooking(action: str, log: Callable[[str], None]) -> Callable[[Desk, str], None]:
+    """An action that runs a hook."""
+    return lambda desk, path: HookRunner(log).run("touch", [action])
+
+
+def raising(number: int) -> Callable[[Desk, str], None]:
+    """An action that raises a uwsgi signal."""
+    return lambda desk, path: desk.raise_signal(number)
+
+
+def parse_signal_number(text: str) -> int:
+    """The number of a uwsgi signal. Raises ConfigError."""
+    text = text.strip()
+    if not (text.isdigit() and int(text) < 256):
+        raise ConfigError(f"{text!r} is no signal number (0 to 255)")
+    return int(text)
+
+
+def touch_duty(settings: Settings, log: Callable[[str], None]) -> TouchDuty | None:
     """The duty that ``settings`` ask for; None if they ask for none."""
     options = settings.reload
     watched = [
@@ -89,6 +109,12 @@ def touch_duty(settings: Settings) -> TouchDuty | None:
     for text in options.touch_exec:
         path, _, command = text.partition(" ")
         watched.append(Watched(path, running(command.strip())))
+    for text in settings.hooks.hook_touch:
+        path, action = split_touch(text)
+        watched.append(Watched(path, hooking(action, log)))
+    for text in options.touch_signal:
+        path, _, number = text.partition(" ")
+        watched.append(Watched(path, raising(parse_signal_number(number))))
     key = (
         "touch",
         options.touch_reload,
@@ -97,5 +123,7 @@ def touch_duty(settings: Settings) -> TouchDuty | None:
         options.touch_mules_reload,
         options.touch_spoolers_reload,
         options.touch_exec,
+        options.touch_signal,
+        settings.hooks.hook_touch,
     )
     return TouchDuty(watched, key) if watched else None

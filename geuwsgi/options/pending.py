@@ -103,8 +103,6 @@ _WAITING = {
     "this is not watched yet": """
         check-mount
         fallback-config
-        fs-signal
-        touch-signal
     """,
     "Python is started without it so far": """
         early-pyimport
@@ -210,44 +208,18 @@ _WAITING = {
     """,
     "hooks do not run yet": """
         exec-as-emperor
-        exec-as-root
-        exec-as-user
-        exec-as-user-atexit
         exec-as-vassal
-        exec-asap
-        exec-in-jail
-        exec-post-app
-        exec-post-jail
-        exec-pre-app
-        exec-pre-jail
-        hook-accepting
-        hook-accepting-once
-        hook-accepting1
-        hook-accepting1-once
         hook-as-emperor
         hook-as-emperor-before-vassal
         hook-as-gateway
-        hook-as-mule
         hook-as-on-config-vassal
         hook-as-on-demand-vassal
-        hook-as-root
-        hook-as-user
-        hook-as-user-atexit
         hook-as-vassal
         hook-as-vassal-before-drop
-        hook-asap
         hook-emperor-lost
         hook-emperor-reload
         hook-emperor-start
         hook-emperor-stop
-        hook-in-jail
-        hook-master-start
-        hook-post-app
-        hook-post-fork
-        hook-post-jail
-        hook-pre-app
-        hook-pre-jail
-        hook-touch
         wait-for-fs
         wait-for-fs-timeout
         wait-for-interface

@@ -22,10 +22,11 @@ from geuwsgi.errors import StartupError
 from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.shared.hubwait import wait_in_hub
-from geuwsgi.shared.scoreboard import Scoreboard, ScoreboardSlot
+from geuwsgi.shared.scoreboard import RESPAWN_COUNT, Scoreboard, ScoreboardSlot
 from geuwsgi.stats.snapshot import worker_details
 from geuwsgi.worker.assemble import build_edges, build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
+from geuwsgi.worker.hooks import HookRunner, actions_of
 from geuwsgi.worker.members import (
     answer_packets,
     make_mule,
@@ -118,6 +119,7 @@ class Instance:
                 failures.append(line)
             print(f"{stamp() if stamp else ''}{line}", file=sys.stderr, flush=True)
 
+        self._run_hooks("pre_app")
         check_rules(self.configuration)
         self._edges = build_edges(self.settings, self._context.listeners)
         prepare_interpreter(self.settings.python, report)
@@ -127,6 +129,7 @@ class Instance:
             self.load_error = failures[0]
         if self.settings.process.chdir2:
             os.chdir(self.settings.process.chdir2)
+        self._run_hooks("post_app")
 
     def check_need_app(self) -> None:
         """Raise StartupError if there must be an application and is none."""
@@ -220,12 +223,35 @@ class Instance:
 
         Mules and spoolers call it themselves, where it may take for ever.
         """
-        if not self._context.mule_id and not self._context.is_spooler:
+        if self._context.mule_id:
+            self._run_hooks("as_mule")
+        elif not self._context.is_spooler:
+            self._run_hooks("post_fork")
             self._call_hook("post_fork_hook")
+
+    def run_accepting_hooks(self, slot: ScoreboardSlot) -> None:
+        """Run what is asked for when a worker begins to accept."""
+        if not self._context.worker_id:
+            return
+        is_first_life = self.boot.generation == 1 and slot.view[RESPAWN_COUNT] <= 1
+        is_first_worker = self._context.worker_id == 1
+        self._run_hooks("accepting")
+        if is_first_life:
+            self._run_hooks("accepting_once")
+        if is_first_worker:
+            self._run_hooks("accepting1")
+        if is_first_worker and is_first_life:
+            self._run_hooks("accepting1_once")
 
     def run_atexit_hook(self) -> None:
         """Call ``uwsgi.atexit``."""
         self._call_hook("atexit")
+
+    def _run_hooks(self, phase: str) -> None:
+        """Run the actions of an option. Raises StartupError if one fails."""
+        actions = actions_of(self.settings.hooks, phase)
+        if actions:
+            HookRunner(_print_line).run(phase, actions)
 
     def _call_hook(self, name: str) -> None:
         hook = getattr(self._module, name, None)
@@ -235,6 +261,10 @@ class Instance:
             hook()
         except Exception:
             traceback.print_exc()
+
+
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _sent(control: Control, kind: Kind) -> bool:

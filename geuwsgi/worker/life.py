@@ -24,6 +24,7 @@ import gevent
 import gevent.event
 import gevent.queue
 
+from geuwsgi.errors import StartupError
 from geuwsgi.shared.scoreboard import (
     HEARTBEAT_MS,
     HUB_BUSY_US,
@@ -169,6 +170,7 @@ class Life:
                 return ending
         else:
             self._server.start()
+            self._run_accepting_hooks()
             ending = self._endings.get()
         return self._drain(ending)
 
@@ -177,6 +179,15 @@ class Life:
         self._let_serve.wait()
         if not self._paused:
             self._server.start()
+        self._run_accepting_hooks()
+
+    def _run_accepting_hooks(self) -> None:
+        assert self._slot is not None
+        try:
+            self._instance.run_accepting_hooks(self._slot)
+        except StartupError as exc:
+            print(exc, file=sys.stderr, flush=True)
+            self.end(Ending("stop", 0.0, exc.exit_status))
 
     def _drain(self, ending: Ending) -> Ending:
         """Finish, within the deadline of ``ending`` or of one that comes meanwhile."""

@@ -45,12 +45,22 @@ class Privileges:
             chroot=process.chroot or "",
         )
 
-    @property
-    def is_nothing(self) -> bool:
-        return self.uid is None and self.gid is None and not self.chroot
+    def enter_jail(self) -> list[str]:
+        """Change the root directory, if one is given; return lines for the log.
+
+        Raises StartupError if the system refuses.
+        """
+        if not self.chroot:
+            return []
+        try:
+            os.chroot(self.chroot)
+            os.chdir("/")
+        except OSError as exc:
+            raise StartupError(f"chroot to {self.chroot}: {exc.strerror}") from exc
+        return [f"chroot() to {self.chroot}"]
 
     def take(self) -> list[str]:
-        """Become it; return lines for the log.
+        """Become the user and the groups; return lines for the log.
 
         Raises StartupError if the system refuses. Without root rights being what is
         asked for already is enough.
@@ -71,10 +81,6 @@ class Privileges:
             ):
                 lines.append("uid and gid are kept: the server was not started as root")
             return lines
-        if self.chroot:
-            os.chroot(self.chroot)
-            os.chdir("/")
-            lines.append(f"chroot() to {self.chroot}")
         if self.gid is not None:
             os.setgid(self.gid)
             lines.append(f"setgid() to {self.gid}")

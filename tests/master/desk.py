@@ -51,6 +51,9 @@ class PaperDesk:
     def send_signal(self, member: MemberProcess, number: int) -> None:
         raise AssertionError("nobody is signalled here")
 
+    def raise_signal(self, number: int) -> None:
+        self.logs.append(f"signal {number}")
+
     def log_statistics(self) -> None:
         self.logs.append("statistics")
 
