@@ -21,20 +21,22 @@ class Bytestream(Protocol):
     def close(self) -> None: ...
 
 
-def bridged_socket(stream: Bytestream) -> gevent.socket.socket:
+def bridged_socket(stream: Bytestream, received: bytes = b"") -> gevent.socket.socket:
     """Return a socket whose bytes come from ``stream`` and go there.
 
-    For TLS, whose bytes on the wire nobody else can read. Two greenlets carry them
-    for as long as the connection lasts; closing either end ends the other.
+    For TLS, whose bytes on the wire nobody else can read, and for connections of
+    which some bytes were ``received`` already. Two greenlets carry them for as long
+    as the connection lasts; closing either end ends the other.
     """
     near, far = gevent.socket.socketpair()
-    gevent.spawn(_carry_in, stream, near)
+    gevent.spawn(_carry_in, stream, near, received)
     gevent.spawn(_carry_out, near, stream)
     return far
 
 
-def _carry_in(stream: Bytestream, near: gevent.socket.socket) -> None:
+def _carry_in(stream: Bytestream, near: gevent.socket.socket, received: bytes) -> None:
     try:
+        near.sendall(received)
         while received := stream.recv(_BLOCK):
             near.sendall(received)
         near.shutdown(gevent.socket.SHUT_WR)

@@ -36,8 +36,9 @@ class PairedStream:
 def test_bytes_go_both_ways_and_ends_are_told() -> None:
     client, server = gevent.socket.socketpair()
     client.settimeout(5)
-    with client, bridged_socket(PairedStream(server)) as bridged:
+    with client, bridged_socket(PairedStream(server), b"early") as bridged:
         bridged.settimeout(5)
+        assert bridged.recv(100) == b"early"
         client.sendall(b"to the application")
         assert bridged.recv(100) == b"to the application"
         bridged.sendall(b"x" * 300_000)

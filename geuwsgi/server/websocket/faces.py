@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
-from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.websocket import BINARY, CLOSE, PING, PONG, TEXT
 
 if TYPE_CHECKING:
@@ -30,11 +29,9 @@ def offer_faces(upgrade: Upgrade, exchange: Exchange) -> None:
     """Put the interfaces into the environ of ``exchange``."""
     environ = exchange.environ
     environ["wsgi.websocket"] = GeventWebSocket(upgrade)
-    # Nobody else can decrypt, or knows of bytes that came too early.
-    if type(exchange.stream) is Stream and not exchange.received:
-        lazy = LazySocket(upgrade)
-        environ["werkzeug.socket"] = lazy
-        environ["gunicorn.socket"] = lazy
+    lazy = LazySocket(upgrade)
+    environ["werkzeug.socket"] = lazy
+    environ["gunicorn.socket"] = lazy
 
 
 class LazySocket:

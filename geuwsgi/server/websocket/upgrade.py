@@ -54,6 +54,7 @@ class Upgrade:
 
     __slots__ = (
         "_exchange",
+        "_is_bridged",
         "_refused",
         "_socket",
         "_sockets",
@@ -66,6 +67,7 @@ class Upgrade:
         self._exchange: Exchange | None = exchange
         self._sockets = sockets
         self._socket: Any = None
+        self._is_bridged = False
         self._refused = 0
         self.environ = exchange.environ
         self.websocket: WebSocket | None = None
@@ -143,12 +145,13 @@ class Upgrade:
             exchange = self._running_exchange()
             stream = exchange.hijack()
             plain = stream.socket
-            if type(stream) is Stream:
+            if type(stream) is Stream and not exchange.received:
                 self._socket = gevent.socket.socket(
                     plain.family, plain.type, plain.proto, os.dup(stream.fileno())
                 )
             else:
-                self._socket = bridged_socket(stream)
+                self._socket = bridged_socket(stream, exchange.received)
+                self._is_bridged = True
         return self._socket
 
     def _running_exchange(self) -> Exchange:
@@ -234,12 +237,20 @@ class Upgrade:
     def _end_hijacked(self, exchange: Exchange) -> None:
         """Let the peer read the library's last frame, then close for everybody."""
         stream = exchange.stream
-        stream.shutdown_write()
-        stream.deadline = exchange.site.clock.now + _LINGER_S
         limit = _DISCARD_BYTES
-        with contextlib.suppress(Disconnected):
-            while limit > 0 and (received := stream.recv(65536)):
-                limit -= len(received)
+        if self._is_bridged:
+            # The bridge's greenlets read and write the stream, so from its near end.
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(_LINGER_S)
+                self._socket.shutdown(socket.SHUT_WR)
+                while limit > 0 and (received := self._socket.recv(65536)):
+                    limit -= len(received)
+        else:
+            stream.shutdown_write()
+            stream.deadline = exchange.site.clock.now + _LINGER_S
+            with contextlib.suppress(Disconnected):
+                while limit > 0 and (received := stream.recv(65536)):
+                    limit -= len(received)
         # A greenlet of the library's may still read the duplicate: wake it.
         with contextlib.suppress(OSError):
             stream.socket.shutdown(socket.SHUT_RDWR)
