@@ -38,6 +38,7 @@ class ChunkedDecoder:
 
     __slots__ = (
         "_buffer",
+        "_failed",
         "_in_trailer",
         "_remaining",
         "_trailer_bytes",
@@ -51,6 +52,7 @@ class ChunkedDecoder:
         self._remaining = 0
         self._in_trailer = False
         self._trailer_bytes = 0
+        self._failed = False
         self.complete = False
         self.leftover = b""
 
@@ -60,7 +62,19 @@ class ChunkedDecoder:
         return self._in_trailer
 
     def feed(self, received: bytes) -> bytes:
-        """Return the data in ``received``; raise RemoteProtocolError."""
+        """Return the data in ``received``; raise RemoteProtocolError.
+
+        After an error every call raises: where the body goes on is not known, and
+        what is read as its end could be anything that the peer likes.
+        """
+        if self._failed:
+            raise RemoteProtocolError("a chunked body goes on after an error")
+        self._failed = True
+        data = self._decode(received)
+        self._failed = False
+        return data
+
+    def _decode(self, received: bytes) -> bytes:
         buffer = self._buffer + received if self._buffer else received
         position = 0
         pieces: list[bytes] = []

@@ -347,7 +347,7 @@ class Exchange:
             self._framing = _BY_CLOSE
             framing = b""
             self.keep_alive = False
-        if head.wants_close or self.site.draining:
+        if head.wants_close or self.site.draining or self._has_failed_body():
             self.keep_alive = False
         start = head.start
         if self.protocol != "HTTP/1.1":
@@ -368,6 +368,10 @@ class Exchange:
             # Copying a long body costs more than a second system call.
             stream.send_more(octets)
             stream.send_all(first)
+
+    def _has_failed_body(self) -> bool:
+        """Whether the application goes on after an error in the request's body."""
+        return self.input is not None and getattr(self.input, "failed", False)
 
     def _frame_no_body(self, head: RenderedHead, known_length: int) -> bytes:
         """RFC 9110 §8.6, §15.4.5: no body follows, but HEAD and 304 tell its length."""

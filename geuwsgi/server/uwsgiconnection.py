@@ -8,6 +8,11 @@ from geuwsgi.server.cgiconnection import DEFAULT_VARS, CgiConnection
 from geuwsgi.server.connection import READ_SIZE
 from geuwsgi.server.exchange import Exchange
 
+#: How requests of HTTP begin, and the preface of HTTP/2.
+_HTTP_BEGINS = frozenset(
+    [b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"PATC", b"CONN", b"PRI "]
+)
+
 
 class UwsgiConnection(CgiConnection):
     """The uwsgi protocol: one packet, one answer, close."""
@@ -79,10 +84,15 @@ class UwsgiConnection(CgiConnection):
         if service is not None:
             service(self, modifier2, received)
             return
-        if received[:4] in (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE"):
-            self.site.report(
-                "an HTTP request came to a uwsgi socket: "
-                "the client or its proxy must speak the uwsgi protocol"
+        if received[:4] in _HTTP_BEGINS:
+            # As uwsgi, these four letters would be an unknown modifier of a long block.
+            self.refuse(
+                RemoteProtocolError(
+                    "an HTTP request came to a uwsgi socket: "
+                    "the client or its proxy must speak the uwsgi protocol"
+                )
             )
+        elif received[:2] == b"\x16\x03":
+            self.site.report("a TLS handshake came to a uwsgi socket")
         else:
             self.site.report(f"-- unavailable modifier requested: {modifier1} --")

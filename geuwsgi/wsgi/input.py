@@ -64,7 +64,8 @@ class BodyInput:
     up. ``before_first_read`` is called once before that (to send 100 Continue);
     ``extend_deadline`` before each read that may wait.
 
-    After the body, ``leftover`` holds what belongs to the next request.
+    After the body, ``leftover`` holds what belongs to the next request. A body that
+    ``failed`` has no end that could be found: its connection can only be closed.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class BodyInput:
         "_source",
         "before_first_read",
         "complete",
+        "failed",
     )
 
     def __init__(
@@ -89,6 +91,7 @@ class BodyInput:
         self._extend_deadline = extend_deadline
         self.before_first_read = before_first_read
         self.complete = False
+        self.failed = False
 
     # What the two kinds of framing differ in.
 
@@ -108,8 +111,10 @@ class BodyInput:
         try:
             received = self._source.recv(size)
         except Disconnected as exc:
+            self.failed = True
             raise InputError(f"error while reading the request body: {exc}") from exc
         if not received:
+            self.failed = True
             raise InputError("the client closed before the end of the request body")
         return received
 
@@ -212,6 +217,8 @@ class BodyInput:
 
     def discard(self, limit: int) -> bool:
         """Read and forget the rest; False if that would be more than ``limit``."""
+        if self.failed:
+            return False
         self._buffer = b""
         while not self.complete:
             limit -= len(self._receive(_BLOCK))
@@ -294,10 +301,15 @@ class UnboundInput(BodyInput):
         try:
             received = self._source.recv(wanted)
         except Disconnected as exc:
+            self.failed = True
             raise InputError(f"error while reading the request body: {exc}") from exc
+        except RemoteProtocolError:
+            self.failed = True
+            raise
         self.complete = not received
         self._left -= len(received)
         if self._limited and self._left < 0:
+            self.failed = True
             raise RemoteProtocolError("request body too large", 413)
         return received
 
@@ -345,10 +357,15 @@ class ChunkedInput(BodyInput):
             self._pending = b""
         else:
             pending = self._recv(_BLOCK)
-        data = self._decoder.feed(pending)
+        try:
+            data = self._decoder.feed(pending)
+        except RemoteProtocolError:
+            self.failed = True
+            raise
         self.complete = self._decoder.complete
         if self._limited:
             self._left -= len(data)
             if self._left < 0:
+                self.failed = True
                 raise RemoteProtocolError("request body too large", 413)
         return data

@@ -1,0 +1,1 @@
+"""Hostile peers and broken surroundings, met by a running server."""
