@@ -10,6 +10,7 @@ from __future__ import annotations
 import _socket
 import socket
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from gevent.server import StreamServer
@@ -25,27 +26,33 @@ class Acceptor(StreamServer):
     At most ``batch`` connections are taken a turn of the loop, so that sibling
     workers and running requests get theirs. Nothing is accepted before ``resume``.
 
-    ``is_fair`` is asked before each connection. If it says no, the connection is left
-    to siblings for a moment; should none of them take it, it is accepted all the same.
+    ``excess`` is asked before each connection: how many more this worker has than the
+    sibling with the fewest should leave it. If there are any, the connection is left
+    to siblings for a moment, the longer the more there are; should none of them take
+    it, it is accepted all the same.
     """
 
-    #: Seconds that a connection is left to siblings. They were woken by it too, so
-    #: one that is idle has it long before.
+    #: Seconds a connection is left to siblings for each one in excess, and at the
+    #: most. They were woken by it too: one that is idle has it long before.
     patience = 0.001
+    most_patience = 0.010
+    #: Seconds that nobody is waited for after a wait in vain: siblings are busy then.
+    impatience = 0.005
 
     def __init__(
         self,
         listener: socket.socket,
         accepted: Callable[[_socket.socket, Any], None],
         failed: Callable[[OSError], None],
-        is_fair: Callable[[], bool],
+        excess: Callable[[], int],
         *,
         batch: int,
     ) -> None:
         self._accepted = accepted
         self._failed = failed
-        self._is_fair = is_fair
+        self._excess = excess
         self._was_patient = False
+        self._impatient_until = 0.0
         self._family = listener.family
         # Nagle's algorithm would hold back the second half of an answer for 40 ms.
         self._nodelay = listener.family in (socket.AF_INET, socket.AF_INET6)
@@ -57,15 +64,15 @@ class Acceptor(StreamServer):
         super().__init__(listener)
 
     def do_read(self) -> tuple[_socket.socket, Any] | None:  # type: ignore[override]
-        if self._was_patient:
-            self._was_patient = False
-        elif not self._is_fair():
+        excess = self._excess()
+        if excess and not self._is_impatient():
             self._was_patient = True
-            self._resume_after(self.patience)
+            self._resume_after(min(excess * self.patience, self.most_patience))
             return None
         try:
             fd, address = self.socket._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
+            self._was_patient = False  # A sibling took it.
             self.max_accept = max(1, self._taken)
             return None
         except ConnectionAbortedError:
@@ -74,11 +81,18 @@ class Acceptor(StreamServer):
             self._rest(exc)
             return None
         sock = _socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+        if self._was_patient:
+            # Nobody took it meanwhile.
+            self._was_patient = False
+            self._impatient_until = monotonic() + self.impatience
         sock.setblocking(False)
         self._taken += 1
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock, address
+
+    def _is_impatient(self) -> bool:
+        return self._was_patient or monotonic() < self._impatient_until
 
     def _rest(self, exc: OSError) -> None:
         self._failed(exc)

@@ -159,7 +159,7 @@ class Server:
             listener.socket,
             accepted,
             self._accept_failed,
-            self._is_fair,
+            self._excess,
             batch=_ACCEPT_BATCH,
         )
 
@@ -213,25 +213,27 @@ class Server:
             self._spare.append(current)  # type: ignore[arg-type]
             connection = greenlet.switch(self.hub)
 
-    def _is_fair(self) -> bool:
-        """Whether no sibling has clearly fewer connections than this worker.
+    def _excess(self) -> int:
+        """How many connections this worker has more than it should; 0 is fair.
 
         Long-lived connections would otherwise stay where the kernel's habit of waking
         the last waiter has put them. One more than a sibling is no reason to wait, so
         short requests are taken by whoever is there.
         """
         mine = self.site.counters[scoreboard.CONNECTIONS]
-        if mine < 2:
-            return True
+        least = mine - 1
+        if least < 1:
+            return 0
         alive_after = int(self.clock.now * 1000) - _SILENCE_MS
         for row in self.siblings:
+            connections = row[scoreboard.CONNECTIONS]
             if (
-                row[scoreboard.CONNECTIONS] < mine - 1
+                connections < least
                 and row[scoreboard.ACCEPTING]
                 and row[scoreboard.HEARTBEAT_MS] > alive_after
             ):
-                return False
-        return True
+                least = connections
+        return mine - 1 - least
 
     def _accept_failed(self, exc: OSError) -> None:
         # Once a second is enough to say that descriptors are used up.
