@@ -208,33 +208,33 @@ _FOREIGN = dict.fromkeys(
 )
 
 
-# The phases, and the option with commands that belongs to each.
+# The phases, with the option that gives each its actions, and its commands.
 PHASES = {
-    "asap": "exec_asap",
-    "pre_jail": "exec_pre_jail",
-    "in_jail": "exec_in_jail",
-    "post_jail": "exec_post_jail",
-    "as_root": "exec_as_root",
-    "as_user": "exec_as_user",
-    "as_user_atexit": "exec_as_user_atexit",
-    "pre_app": "exec_pre_app",
-    "post_app": "exec_post_app",
-    "master_start": "",
-    "post_fork": "",
-    "accepting": "",
-    "accepting_once": "",
-    "accepting1": "",
-    "accepting1_once": "",
-    "as_mule": "",
+    "asap": ("hook_asap", "exec_asap"),
+    "pre_jail": ("hook_pre_jail", "exec_pre_jail"),
+    "in_jail": ("hook_in_jail", "exec_in_jail"),
+    "post_jail": ("hook_post_jail", "exec_post_jail"),
+    "as_root": ("hook_as_root", "exec_as_root"),
+    "as_user": ("hook_as_user", "exec_as_user"),
+    "as_user_atexit": ("hook_as_user_atexit", "exec_as_user_atexit"),
+    "pre_app": ("hook_pre_app", "exec_pre_app"),
+    "post_app": ("hook_post_app", "exec_post_app"),
+    "master_start": ("hook_master_start", ""),
+    "post_fork": ("hook_post_fork", ""),
+    "accepting": ("hook_accepting", ""),
+    "accepting_once": ("hook_accepting_once", ""),
+    "accepting1": ("hook_accepting1", ""),
+    "accepting1_once": ("hook_accepting1_once", ""),
+    "as_mule": ("hook_as_mule", ""),
 }
 
 
 def actions_of(hooks: Hooks, phase: str) -> tuple[str, ...]:
     """The actions of a phase: those of hook-* first, then those of exec-*."""
-    actions: tuple[str, ...] = getattr(hooks, f"hook_{phase}")
-    commands = PHASES[phase]
-    if commands:
-        actions += as_exec(getattr(hooks, commands))
+    hook_option, exec_option = PHASES[phase]
+    actions: tuple[str, ...] = getattr(hooks, hook_option)
+    if exec_option:
+        actions += as_exec(getattr(hooks, exec_option))
     return actions
 
 
