@@ -20,6 +20,7 @@ from geuwsgi.net.listeners import protocol_of
 from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
+from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
 from geuwsgi.server.routing.build import build_routing
@@ -119,6 +120,7 @@ def build_server(
     """Build the server of one worker, in the process that will serve."""
     settings = configuration.settings
     environ: dict[str, object] = {
+        "wsgi.early_hints": early_hints,
         "wsgi.multiprocess": settings.workers.processes > 1,
     }
     server = Server(

@@ -107,6 +107,7 @@ HTTP_REQUESTS = {
 
 # What only we say, and what only they do.
 OURS_ONLY = {
+    "wsgi.early_hints",
     "REMOTE_PORT",
     "wsgi.input_terminated",
     "SERVER_SOFTWARE",
