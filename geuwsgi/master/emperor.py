@@ -1,0 +1,376 @@
+"""The emperor: one instance of the server for each configuration file it finds.
+
+It looks at the files about every emperor-freq seconds, lets the realm decide, and does
+what was decided. A vassal is a process of its own, in a session of its own, joined by a
+socket: whatever becomes of the emperor or another vassal, it goes on or drains by
+itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.master.daemon import PidFile
+from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.realm import (
+    Candidate,
+    Deed,
+    Kill,
+    Laws,
+    Log,
+    Realm,
+    Stage,
+    Start,
+    Tell,
+)
+from geuwsgi.master.spawn import ShellCommand, signal_group
+from geuwsgi.master.vassals import Recruiting, Search, stop_command
+from geuwsgi.options import Settings
+
+EMPEROR_FD = "UWSGI_EMPEROR_FD"
+
+
+class Court(Protocol):
+    """What whoever runs the loop does for the emperor (part of ``duty.Desk``)."""
+
+    def watch(self, fileno: int, callback: Callable[[], None]) -> None: ...
+
+    def unwatch(self, fileno: int) -> None: ...
+
+    def expect(self, pid: int, callback: Callable[[int], None]) -> None: ...
+
+    def dismiss(self, pid: int, limit_s: float) -> None: ...
+
+    def now(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Everything the options say about an emperor."""
+
+    search: Search
+    recruiting: Recruiting
+    laws: Laws
+    frequency_s: float
+    pidfile: str
+    exec_as_emperor: tuple[str, ...]
+    stop_hook: str
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings, environ: Mapping[str, str], directory: str) -> Rule:
+        """Raises ConfigError for what cannot be meant."""
+        options = settings.emperor
+        throttle_s = options.emperor_throttle / 1000
+        return cls(
+            search=Search.of(options, directory),
+            recruiting=Recruiting.of(options, settings.hooks),
+            laws=Laws(
+                throttle_s=0.0 if options.emperor_no_blacklist else throttle_s,
+                max_throttle_s=options.emperor_max_throttle / 1000,
+                tolerance_s=options.emperor_curse_tolerance,
+                required_heartbeat_s=options.emperor_required_heartbeat,
+                minds_owners=options.emperor_tyrant,
+            ),
+            frequency_s=options.emperor_freq or 1.0,
+            pidfile=options.emperor_pidfile or "",
+            exec_as_emperor=settings.hooks.exec_as_emperor,
+            stop_hook=options.vassals_stop_hook or "",
+            environ=environ,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Process:
+    pid: int
+    channel: socket.socket
+
+
+class Emperor:
+    """Carries out what the realm decides. ``begin`` first, ``end`` last."""
+
+    def __init__(self, rule: Rule, court: Court, log: Callable[[str], None]) -> None:
+        self.rule = rule
+        self.realm = Realm(rule.laws)
+        self._court = court
+        self._log = log
+        self._processes: dict[str, _Process] = {}
+        self._next_search = 0.0
+        self._pidfile: PidFile | None = None
+
+    def begin(self) -> None:
+        """Write the pidfile and start the first vassals. Raises StartupError."""
+        self._log("*** starting the emperor ***")
+        if self.rule.pidfile:
+            self._pidfile = PidFile(self.rule.pidfile)
+            self._pidfile.write(os.getpid())
+        self.tick(self._court.now())
+
+    def adopt(self, rule: Rule) -> None:
+        """Go on by other rules; they hold for vassals that start from now on."""
+        self.rule = rule
+        self.realm.laws = rule.laws
+        self.search_now()
+
+    def search_now(self) -> None:
+        """Look at the files at the next turn."""
+        self._next_search = 0.0
+
+    def next_deadline(self) -> float:
+        return min(self._next_search, self.realm.next_deadline())
+
+    def tick(self, now: float) -> None:
+        if now >= self._next_search:
+            self._next_search = now + self.rule.frequency_s
+            self._do(self.realm.see(self.rule.search.run(), now))
+        self._do(self.realm.tick(now))
+
+    def reload(self) -> None:
+        """Have every vassal reload."""
+        self._do(self.realm.reload(self._court.now()))
+
+    def stop(self, *, gracefully: bool) -> None:
+        """Tell all vassals to end; ``realm.is_over`` when they have."""
+        self._do(self.realm.stop(self._court.now(), gracefully=gracefully))
+
+    def end(self, *, gracefully: bool) -> None:
+        """Tell all vassals to end, and leave their burial to the court."""
+        self.stop(gracefully=gracefully)
+        for process in self._processes.values():
+            self._court.dismiss(process.pid, self.rule.laws.tolerance_s)
+            # The socket stays open: its end would be taken for ours.
+            self._court.unwatch(process.channel.fileno())
+        self._remove_pidfile()
+
+    def close(self) -> None:
+        """Forget the vassals; those that live see that their emperor is gone."""
+        for path in list(self._processes):
+            self._forget(path)
+        self._remove_pidfile()
+
+    def statistics(self) -> dict[str, object]:
+        """What emperor-stats tells, under uWSGI's names."""
+        now = self._court.now()
+        unix_offset = time.time() - now
+        vassals = []
+        for path, process in self._processes.items():
+            vassal = self.realm.vassals.get(path)
+            if vassal is None:
+                continue
+            heartbeat = vassal.last_heartbeat
+            vassals.append(
+                {
+                    "id": vassal.candidate.name,
+                    "pid": process.pid,
+                    "born": int(vassal.started_at + unix_offset),
+                    "last_mod": vassal.candidate.modified_ns // 10**9,
+                    "last_heartbeat": (
+                        0 if heartbeat is None else int(heartbeat + unix_offset)
+                    ),
+                    "loyal": int(vassal.is_loyal),
+                    "ready": int(vassal.ready_at <= now),
+                    "reloads": vassal.reloads,
+                    "respawns": vassal.starts - 1,
+                    "cursed": int(vassal.stage is Stage.ENDING),
+                    "uid": vassal.candidate.uid,
+                    "gid": vassal.candidate.gid,
+                }
+            )
+        held = [v for v in self.realm if v.stage is Stage.WAITING and v.delay_s]
+        return {
+            "pid": os.getpid(),
+            "uid": os.getuid(),
+            "gid": os.getgid(),
+            "cwd": os.getcwd(),
+            "emperor": list(self.rule.search.sources),
+            "emperor_tyrant": int(self.rule.recruiting.is_tyrant),
+            "throttle_level": int(1000 * max((v.delay_s for v in held), default=0.0)),
+            "vassals": vassals,
+            "blacklist": [
+                {"id": v.candidate.name, "throttle_level": int(v.delay_s * 1000)}
+                for v in held
+            ],
+        }
+
+    # -- what was decided --------------------------------------------------------------
+
+    def _do(self, deeds: list[Deed]) -> None:
+        for deed in deeds:
+            if isinstance(deed, Log):
+                self._log(deed.line)
+            elif isinstance(deed, Start):
+                self._start(deed.candidate)
+            elif isinstance(deed, Kill):
+                process = self._processes.get(deed.path)
+                if process is not None:
+                    signal_group(process.pid, 9)
+            else:
+                self._tell(deed)
+
+    def _start(self, vassal: Candidate) -> None:
+        try:
+            pid, channel = self._spawn(vassal)
+        except (OSError, GeuwsgiError) as exc:
+            reason = getattr(exc, "strerror", None) or str(exc)
+            self._do(self.realm.failed(vassal.path, reason, self._court.now()))
+            return
+        path = vassal.path
+        self._processes[path] = _Process(pid, channel)
+        self._court.expect(pid, lambda status: self._has_ended(path, status))
+        self._court.watch(channel.fileno(), lambda: self._read(path))
+        self._log(f"[emperor] vassal {vassal.name} has been spawned (pid: {pid})")
+        for line in self.rule.exec_as_emperor:
+            environ = {**self._environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
+            self._run(line, environ)
+
+    def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
+        recruiting = self.rule.recruiting
+        uid, gid = recruiting.owner(vassal) or (None, None)
+        if uid is not None and os.getuid():
+            if uid != os.getuid():
+                raise StartupError(f"only root can run it as its owner, uid {uid}")
+            uid = gid = None
+        ours, theirs = socket.socketpair()
+        try:
+            environ = self._environ(vassal)
+            environ[EMPEROR_FD] = str(theirs.fileno())
+            process = subprocess.Popen(
+                recruiting.arguments(vassal),
+                stdin=subprocess.DEVNULL,
+                cwd=vassal.directory or None,
+                env=environ,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                user=uid,
+                group=gid,
+                extra_groups=None if gid is None else [gid],
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        process.returncode = 0  # the court buries it, not Popen
+        ours.setblocking(False)
+        return process.pid, ours
+
+    def _environ(self, vassal: Candidate) -> dict[str, str]:
+        environ = {
+            # The options of the emperor's environment are not for vassals.
+            name: value
+            for name, value in self.rule.environ.items()
+            if not name.startswith("UWSGI_")
+        }
+        environ["UWSGI_VASSAL_CONFIG"] = vassal.name
+        environ["UWSGI_VASSAL_UID"] = str(vassal.uid)
+        environ["UWSGI_VASSAL_GID"] = str(vassal.gid)
+        return environ
+
+    def _tell(self, deed: Tell) -> None:
+        process = self._processes.get(deed.path)
+        if process is not None:
+            # One that does not listen is killed when its time is over.
+            with contextlib.suppress(OSError):
+                process.channel.send(bytes([deed.command]))
+
+    def _run(self, line: str, environ: Mapping[str, str]) -> None:
+        try:
+            pid = ShellCommand(line, environ=environ).start()
+        except OSError as exc:
+            self._log(f"[emperor] cannot run {line!r}: {exc.strerror}")
+        else:
+            self._court.expect(pid, lambda status: None)
+
+    # -- what happens ------------------------------------------------------------------
+
+    def _read(self, path: str) -> None:
+        process = self._processes[path]
+        try:
+            signs = process.channel.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            signs = b""
+        if not signs:
+            self._court.unwatch(process.channel.fileno())
+            process.channel.close()
+            return
+        for sign in signs:
+            self._do(self.realm.hear(path, sign, self._court.now()))
+
+    def _has_ended(self, path: str, status: int) -> None:
+        process = self._processes[path]
+        if process.channel.fileno() >= 0:
+            self._read(path)  # its last words
+        self._forget(path)
+        vassal = self.realm.vassals[path].candidate
+        if self.rule.stop_hook:
+            line = stop_command(self.rule.stop_hook, vassal.name)
+            self._run(line, self._environ(vassal))
+        self._do(self.realm.exited(path, status, self._court.now()))
+
+    def _forget(self, path: str) -> None:
+        channel = self._processes.pop(path).channel
+        if channel.fileno() >= 0:
+            self._court.unwatch(channel.fileno())
+            channel.close()
+
+    def _remove_pidfile(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove(os.getpid())
+            self._pidfile = None
+
+
+class EmperorDuty(Duty):
+    """An emperor beside the workers of an instance."""
+
+    key = "emperor"
+
+    def __init__(self, rule: Rule, log: Callable[[str], None]) -> None:
+        self._rule = rule
+        self._log = log
+        self._desk: Desk | None = None
+        self._emperor: Emperor | None = None
+
+    def begin(self, desk: Desk) -> None:
+        self._desk = desk
+        self._emperor = Emperor(self._rule, desk, self._log)
+        self._emperor.begin()
+
+    def follow(self, successor: Duty) -> None:
+        assert isinstance(successor, EmperorDuty)
+        if self._emperor is not None and successor._rule != self._rule:
+            self._rule = successor._rule
+            self._emperor.adopt(self._rule)
+
+    def next_deadline(self) -> float:
+        assert self._emperor is not None
+        return self._emperor.next_deadline()
+
+    def tick(self, now: float) -> None:
+        assert self._emperor is not None
+        self._emperor.tick(now)
+
+    def end(self) -> None:
+        if self._emperor is not None:
+            self._emperor.end(gracefully=True)
+
+
+def emperor_duty(
+    settings: Settings,
+    environ: Mapping[str, str],
+    directory: str,
+    log: Callable[[str], None],
+) -> EmperorDuty | None:
+    """Raises ConfigError for options that cannot be meant."""
+    if not settings.emperor.emperor:
+        return None
+    return EmperorDuty(Rule.of(settings, environ, directory), log)
