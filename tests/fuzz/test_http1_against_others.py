@@ -78,6 +78,7 @@ WE_ACCEPT = [
     Accepted("llhttp", "Invalid char in url", rb"[\x80-\xff]", "RFC 3986 §2: ASCII only; kept because browsers and curl send IRIs unescaped and uWSGI serves them"),
     Accepted("h11", "illegal request line", rb"[\x80-\xff]", "as above"),
     Accepted("llhttp", "Invalid character in chunk", rb"[ \t];|;[ \t]| =|= ", "RFC 9112 §7.1.1: MUST parse bad whitespace around chunk extensions and remove it"),
+    Accepted("llhttp", "Request has invalid `Transfer-Encoding`", rb"(?i)chunked\t", "RFC 9112 §5: OWS behind a value may be tabs"),
     Accepted("h11", "illegal chunk header", rb"[ \t];|;[ \t]", "as above"),
     Accepted("h1c", "ParseError: Whitespace in chunk", rb"[ \t];", "as above"),
     Accepted("h1c", "InvalidRequestMethod: (Lowercase|HTTP method length)", _ANY, "RFC 9110 §9.1: a method is any token, case-sensitive; h1c wants 3 to 20 capitals"),
@@ -100,8 +101,10 @@ def difference(name: str, octets: bytes, ours: Reading, theirs: Reading) -> str 
             return None
         return f"{name} accepts more than we do: {ours}"
     if len(ours.requests) > len(theirs.requests):
-        if theirs.outcome == CLOSED and re.search(rb"(?i)upgrade:", octets):
-            # RFC 9110 §7.8: without the connection option Upgrade is ignored.
+        if theirs.outcome == CLOSED and re.search(rb"(?i)upgrade:|connection:", octets):
+            # Closing early hides nothing (RFC 9112 §9.3: a server may). They do it for
+            # Upgrade without the connection option (RFC 9110 §7.8: ignored), for
+            # HTTP/1.0 with keep-alive, and for options like ":close".
             return None
         if theirs.outcome == REFUSED and any(
             name == accepted.oracle
