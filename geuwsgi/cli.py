@@ -1,7 +1,7 @@
 """The command line: arguments in, exit status out.
 
 The only module that prints errors and decides about exit statuses. The master and the
-application stay apart: nothing here imports gevent.
+application stay apart: what needs gevent is imported by the sub-command that does.
 """
 
 from __future__ import annotations
@@ -66,13 +66,35 @@ def _serve(arguments: list[str]) -> int:
     run_command = find_command(configuration)
     if run_command is not None:
         return run_command()
-    return launch(command, configuration)
+    return _launch(command, configuration)
+
+
+def _launch(command: Command, configuration: Configuration) -> int:
+    """Run the instance, and if it fails, the one of ``fallback-config``."""
+    fallback = configuration.settings.reload.fallback_config
+    try:
+        status = launch(command, configuration)
+    except StartupError as exc:
+        if not fallback or exc.exit_status != 1:
+            raise
+        _complain(str(exc))
+        status = 1
+    if status == 1 and fallback:
+        _complain(f"the instance failed; starting with fallback-config {fallback}")
+        return _serve(["--config", fallback])
+    return status
+
+
+def _cache(arguments: Sequence[str]) -> int:
+    from geuwsgi.cache.command import main as cache
+
+    return cache(arguments)
 
 
 def _check(arguments: Sequence[str]) -> int:
     from geuwsgi.config.check import main as check
 
-    return check(arguments, judges=[_judge_addresses, _judge_caches])
+    return check(arguments, judges=[_judge_addresses, _judge_caches, _judge_rules])
 
 
 def _judge_addresses(configuration: Configuration) -> Iterator[ConfigError]:
@@ -95,7 +117,18 @@ def _judge_caches(configuration: Configuration) -> Iterator[ConfigError]:
         yield exc
 
 
-_SUB_COMMANDS: dict[str, SubCommand] = {"check": _check}
+def _judge_rules(configuration: Configuration) -> Iterator[ConfigError]:
+    from geuwsgi.worker.assemble import check_rules
+
+    try:
+        check_rules(configuration)
+    except ConfigErrors as exc:
+        yield from exc.errors
+    except ConfigError as exc:
+        yield exc
+
+
+_SUB_COMMANDS: dict[str, SubCommand] = {"cache": _cache, "check": _check}
 
 
 def _complain(line: str) -> None:

@@ -168,14 +168,33 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def environ_of(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
-    """``base`` changed as the options ``env`` and ``unenv`` say."""
+    """``base`` changed as the options ``env``, ``unenv`` and ``envdir`` say.
+
+    Raises StartupError for a directory that cannot be read.
+    """
     environ = dict(base)
+    process = settings.process
+    for directory in (*process.early_envdir, *process.envdir):
+        environ.update(_read_envdir(directory))
     for assignment in settings.process.env:
         name, _, value = assignment.partition("=")
         environ[name.strip()] = value
     for name in settings.process.unenv:
         environ.pop(name, None)
     return environ
+
+
+def _read_envdir(directory: str) -> dict[str, str]:
+    """A file is a variable, its first line the value, as in daemontools' envdir."""
+    variables: dict[str, str] = {}
+    try:
+        for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+            if entry.is_file() and "=" not in entry.name:
+                with open(entry.path, encoding="utf-8", errors="surrogateescape") as f:
+                    variables[entry.name] = f.readline().rstrip(" \t\r\n")
+    except OSError as exc:
+        raise StartupError(f"envdir {directory}: {exc.strerror}") from exc
+    return variables
 
 
 def socket_options_of(settings: Settings) -> SocketOptions:

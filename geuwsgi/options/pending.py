@@ -87,8 +87,6 @@ _WAITING = {
         command-mode
         drop-after-apps
         drop-after-init
-        early-envdir
-        envdir
         file-write
         flock-wait
         flock-wait2
@@ -102,7 +100,6 @@ _WAITING = {
     """,
     "this is not watched yet": """
         check-mount
-        fallback-config
     """,
     "Python is started without it so far": """
         early-pyimport
