@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from geuwsgi.master.autoreload import autoreload_duty
@@ -9,8 +10,10 @@ from geuwsgi.master.cheap import cheap_duties
 from geuwsgi.master.crontab import cron_duty
 from geuwsgi.master.daemons import daemons_duty
 from geuwsgi.master.duty import Duty
+from geuwsgi.master.emperor import emperor_duty
 from geuwsgi.master.fifo import fifo_duty
 from geuwsgi.master.inotify import fs_duties
+from geuwsgi.master.loyalty import loyalty_duty
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
@@ -34,6 +37,8 @@ def make_duties(
         *cheap_duties(prepared, log),
         *watch_duties(settings, log),
         _statistics_duty(prepared, started_on, log),
+        emperor_duty(settings, prepared.environ, os.getcwd(), log),
+        loyalty_duty(settings, prepared.environ, log),
     ]
     return [duty for duty in made if duty is not None]
 

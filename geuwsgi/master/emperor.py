@@ -32,7 +32,12 @@ from geuwsgi.master.realm import (
     Tell,
 )
 from geuwsgi.master.spawn import ShellCommand, signal_group
-from geuwsgi.master.vassals import Recruiting, Search, stop_command
+from geuwsgi.master.vassals import (
+    VASSAL_VARIABLES,
+    Recruiting,
+    Search,
+    stop_command,
+)
 from geuwsgi.options import Settings
 
 EMPEROR_FD = "UWSGI_EMPEROR_FD"
@@ -228,7 +233,7 @@ class Emperor:
         self._court.watch(channel.fileno(), lambda: self._read(path))
         self._log(f"[emperor] vassal {vassal.name} has been spawned (pid: {pid})")
         for line in self.rule.exec_as_emperor:
-            environ = {**self._environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
+            environ = {**self._hook_environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
             self._run(line, environ)
 
     def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
@@ -240,7 +245,9 @@ class Emperor:
             uid = gid = None
         ours, theirs = socket.socketpair()
         try:
-            environ = self._environ(vassal)
+            environ = self._environ()
+            if recruiting.commands:
+                environ = self._hook_environ(vassal)
             environ[EMPEROR_FD] = str(theirs.fileno())
             process = subprocess.Popen(
                 recruiting.arguments(vassal),
@@ -262,17 +269,17 @@ class Emperor:
         ours.setblocking(False)
         return process.pid, ours
 
-    def _environ(self, vassal: Candidate) -> dict[str, str]:
-        environ = {
-            # The options of the emperor's environment are not for vassals.
+    def _environ(self) -> dict[str, str]:
+        """What vassals get: all but the options, which are the emperor's."""
+        return {
             name: value
             for name, value in self.rule.environ.items()
             if not name.startswith("UWSGI_")
         }
-        environ["UWSGI_VASSAL_CONFIG"] = vassal.name
-        environ["UWSGI_VASSAL_UID"] = str(vassal.uid)
-        environ["UWSGI_VASSAL_GID"] = str(vassal.gid)
-        return environ
+
+    def _hook_environ(self, vassal: Candidate) -> dict[str, str]:
+        values = (vassal.name, str(vassal.uid), str(vassal.gid))
+        return {**self._environ(), **dict(zip(VASSAL_VARIABLES, values, strict=True))}
 
     def _tell(self, deed: Tell) -> None:
         process = self._processes.get(deed.path)
@@ -314,7 +321,7 @@ class Emperor:
         vassal = self.realm.vassals[path].candidate
         if self.rule.stop_hook:
             line = stop_command(self.rule.stop_hook, vassal.name)
-            self._run(line, self._environ(vassal))
+            self._run(line, self._hook_environ(vassal))
         self._do(self.realm.exited(path, status, self._court.now()))
 
     def _forget(self, path: str) -> None:

@@ -20,8 +20,11 @@ from geuwsgi.config import Configuration, load
 from geuwsgi.errors import GeuwsgiError, StartupError
 from geuwsgi.log.output import Output, open_output
 from geuwsgi.master.daemon import Launcher, PidFile
+from geuwsgi.master.emperor import Rule
 from geuwsgi.master.loop import Master, log
+from geuwsgi.master.loyalty import is_vassal
 from geuwsgi.master.prepared import Prepared, environ_of, prepare
+from geuwsgi.master.throne import Throne
 from geuwsgi.net.inherited import take_inherited
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
@@ -29,7 +32,7 @@ from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
 from geuwsgi.worker.fork import become_subreaper
 from geuwsgi.worker.hooks import HookRunner, actions_of, check_hooks
 from geuwsgi.worker.privileges import Privileges
-from geuwsgi.worker.procname import Titles
+from geuwsgi.worker.procname import Titles, set_title
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,9 @@ class _Launch:
             )
             try:
                 self._settle_down(settings)
-                if is_lone(settings):
+                if is_only_emperor(settings, has_listeners=bool(first.listeners)):
+                    return self._reign(first)
+                if is_lone(settings) and not is_vassal(environ):
                     self._become_worker(first)
             except BaseException:
                 first.close_listeners()
@@ -208,6 +213,28 @@ class _Launch:
         log("goodbye to uWSGI.")
         return status
 
+    def _reign(self, first: Prepared) -> int:
+        """Be an emperor, and nothing else."""
+        settings = first.settings
+        options = settings.emperor
+        titles = Titles.of(settings.process)
+        if options.emperor_procname:
+            set_title(options.emperor_procname)
+        else:
+            titles.set("emperor")
+        rule = Rule.of(settings, first.environ, os.getcwd())
+        self._release()
+        first.close()
+        throne = Throne(
+            rule,
+            log,
+            stats=options.emperor_stats or "",
+            every_turn=self.output.tick,
+        )
+        status = throne.run()
+        log("goodbye to uWSGI.")
+        return status
+
     def _release(self) -> None:
         if self.launcher is not None:
             self.launcher.release()
@@ -246,6 +273,26 @@ def is_lone(settings: Settings) -> bool:
         settings.process.master
         or settings.workers.processes != 1
         or settings.logging.log_master
+        or settings.emperor.emperor
+    )
+
+
+def is_only_emperor(settings: Settings, *, has_listeners: bool) -> bool:
+    """Whether there is nothing to do but look after vassals."""
+    python, daemons, signals = settings.python, settings.daemons, settings.signals
+    return bool(settings.emperor.emperor) and not any(
+        (
+            has_listeners,
+            python.module,
+            python.wsgi_file,
+            python.mount,
+            daemons.changed(),
+            signals.changed(),
+            settings.mules.changed(),
+            settings.spooler.changed(),
+            settings.stats.stats,
+            settings.logging.log_master,
+        )
     )
 
 

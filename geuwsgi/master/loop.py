@@ -153,9 +153,7 @@ class Master:
             self._end_duties()
             self._await_dismissed()
             self._crew.end()
-            for prepared in self._prepared.values():
-                prepared.close_listeners()
-                prepared.close()
+            self._close_generations()
             self._selector.unregister(signals)
             signals.close()
             self._selector.close()
@@ -386,6 +384,15 @@ class Master:
             current = self._prepared[self._current]
             prepared.close_listeners(current.listeners)
             prepared.close(current)
+
+    def _close_generations(self) -> None:
+        """What they share is closed once, with the current one."""
+        current = self._prepared.pop(self._current)
+        for prepared in self._prepared.values():
+            prepared.close_listeners(current.listeners)
+            prepared.close(current)
+        current.close_listeners()
+        current.close()
 
     def _exit(self, action: ev.Exit) -> None:
         self._exit_status = action.status

@@ -26,6 +26,8 @@ _FLAGS = {
     ".yaml": "--yaml",
     ".yml": "--yaml",
 }
+#: What the commands of hooks find in their environment.
+VASSAL_VARIABLES = ("UWSGI_VASSAL_CONFIG", "UWSGI_VASSAL_UID", "UWSGI_VASSAL_GID")
 _LOCAL = ("dir://", "glob://")
 
 
@@ -165,7 +167,9 @@ class Recruiting:
         command = [*self.program, *self.before, vassal.flag, name, *self.after]
         if not self.commands:
             return command
-        script = " && ".join([*(f"({line})" for line in self.commands), 'exec "$@"'])
+        # The vassal would take these for options.
+        forget = f'unset {" ".join(VASSAL_VARIABLES)} && exec "$@"'
+        script = " && ".join([*(f"({line})" for line in self.commands), forget])
         return ["/bin/sh", "-c", script, "vassal", *command]
 
     def owner(self, vassal: Candidate) -> tuple[int, int] | None:
