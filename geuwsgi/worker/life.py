@@ -26,6 +26,9 @@ import gevent.queue
 
 from geuwsgi.errors import StartupError
 from geuwsgi.shared.scoreboard import (
+    CONNECTIONS,
+    CORES_BUSY,
+    EXCEPTIONS,
     HEARTBEAT_MS,
     HUB_BUSY_US,
     PID,
@@ -161,6 +164,7 @@ class Life:
         # uWSGI's words: scripts wait for this line.
         loop = f"[addr:{id(gevent.get_hub()):#x}]"
         print(f"*** running gevent loop engine {loop} ***", file=sys.stderr, flush=True)
+        self._announce_engine()
         self._tell(Kind.READY)
         if self._control is not None:
             waiting = gevent.spawn(self._start_when_let)
@@ -173,6 +177,12 @@ class Life:
             self._run_accepting_hooks()
             ending = self._endings.get()
         return self._drain(ending)
+
+    def _announce_engine(self) -> None:
+        if self._order.role == "worker" and self._order.number == 1:
+            hub = id(gevent.get_hub())
+            line = f"*** running gevent loop engine [addr:0x{hub:x}] ***"
+            print(line, file=sys.stderr, flush=True)
 
     def _start_when_let(self) -> None:
         assert self._server is not None
@@ -270,6 +280,7 @@ class Life:
             signal.signal(number, signal.SIG_IGN)
         StackReporter(str(self._order), self._instance.live_requests).install()
         on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
+        on(signal.SIGUSR1, self._log_statistics)
         interrupted = Ending("stop", 0.0, SIGNALLED)
         if self._control is not None:
             # systemd sends TERM to every process of the unit, a terminal INT to the
@@ -283,6 +294,17 @@ class Life:
             on(signal.SIGINT, lambda: self.end(interrupted))
             on(signal.SIGTERM, lambda: self.end(Ending("stop", mercy, STOPPED)))
             on(signal.SIGQUIT, lambda: self.end(Ending("stop", 0.0, STOPPED)))
+
+    def _log_statistics(self) -> None:
+        assert self._slot is not None
+        view = self._slot.view
+        print(
+            f"{self._order} (pid: {os.getpid()}): {view[REQUESTS]} requests, "
+            f"{view[CORES_BUSY]} in flight, {view[CONNECTIONS]} connections, "
+            f"{view[EXCEPTIONS]} exceptions",
+            file=sys.stderr,
+            flush=True,
+        )
 
     # -- once a second -----------------------------------------------------------------
 

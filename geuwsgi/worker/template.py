@@ -32,6 +32,14 @@ from geuwsgi.worker.messages import Decoder, Kind, Message, encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_IGNORED = (
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _RECEIVE = 65536
 _MAX_FDS = 8
 _PLAIN_SOCKET: type[socket.socket] = monkey.get_original("socket", "socket")
@@ -74,7 +82,8 @@ def _be_template(instance: Instance) -> int:
     if os.getppid() != boot.master_pid:
         return 0
     # What a terminal sends to the whole group is the master's to decide about.
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    # And what is sent to a process that was just forked must not end it.
+    for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     instance.entitle("template")
     connection = _PLAIN_SOCKET(fileno=boot.control_fd)

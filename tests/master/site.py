@@ -81,7 +81,7 @@ class Site:
         self._server.wait_for_log(
             "spawned uWSGI worker", count=spawned or workers, timeout=30
         )
-        self._server.wait_until_ready(self.address, timeout=30)
+        self.get(timeout=30.0)
         return self._server
 
     def close(self) -> None:

@@ -187,5 +187,5 @@ def test_a_cheap_instance_has_no_workers_until_somebody_connects(site: Site) -> 
 
 @pytest.mark.e2e
 def test_die_on_idle_ends_the_instance(site: Site) -> None:
-    server = site.start("idle = 1\ndie-on-idle = true\n", workers=1)
+    server = site.start("idle = 3\ndie-on-idle = true\n", workers=1)
     assert server.wait(20) == 0
