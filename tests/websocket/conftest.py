@@ -53,7 +53,8 @@ class SocketServer:
     def connect(self, path: str, **how: Any) -> ClientConnection:
         how.setdefault("compression", None)
         how.setdefault("open_timeout", 10)
-        return connect(f"ws://{self.http}{path}", **how)
+        opened: ClientConnection = connect(f"ws://{self.http}{path}", **how)
+        return opened
 
 
 @pytest.fixture(scope="module")
