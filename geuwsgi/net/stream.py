@@ -188,6 +188,20 @@ class Stream:
             except OSError as exc:
                 raise self._translate(exc) from exc
 
+    def send_last(
+        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+    ) -> None:
+        """As ``send_all``; tells ``before_waiting`` first if the peer is slow."""
+        try:
+            sent = self._send(octets)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            raise self._translate(exc) from exc
+        if sent != len(octets):
+            before_waiting()
+            self._send_rest(memoryview(octets)[sent:])
+
     def send_more(self, octets: bytes | memoryview) -> None:
         """As ``send_all``, for bytes that others follow at once.
 

@@ -174,6 +174,14 @@ class TlsStream(Stream):
         except ssl.SSLError as exc:
             raise self._translate(exc) from exc
 
+    def send_last(
+        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+    ) -> None:
+        # Whether a short piece waits is known to the kernel only; it seldom does.
+        if len(octets) > _PLAIN_BLOCK:
+            before_waiting()
+        self.send_all(octets)
+
     def send_more(self, octets: bytes | memoryview) -> None:
         if self.closed:
             raise Disconnected("the connection is closed")

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from geuwsgi.errors import Disconnected, RemoteProtocolError
+from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.gateway import run_application
-from geuwsgi.wsgi.input import BodyInput
+from geuwsgi.wsgi.input import BodyInput, LengthInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 #: server that is reset while it still sends tells its client of a bad gateway.
 _LINGER_S = 5.0
 _LINGER_BYTES = 1 << 28
+
+#: A body of which less than this is still to come is read before a core is taken,
+#: if it comes with this many bytes a second at least.
+_SMALL_BODY = 65536
+_LEAST_RATE = 1024
 
 #: Bytes asked for where a request is expected.
 READ_SIZE = 16384
@@ -223,12 +228,39 @@ class Connection:
             exchange.respond_error(exc.status, str(exc))
         else:
             site.counters[scoreboard.EXCEPTIONS] += 1
-            site.report(_format_traceback(exc))
-            exchange.respond_error(500)
+            told = _format_traceback(exc)
+            site.report(told)
+            exchange.respond_error(500, told if site.shows_exceptions else "")
+            if site.exception_seen is not None:
+                site.exception_seen(exc)
 
     @staticmethod
     def _peer(environ: dict[str, Any]) -> str:
         return str(environ.get("REMOTE_ADDR", "unknown peer"))
+
+    def await_small_body(self, body: BodyInput) -> bool:
+        """Wait for a body that is announced and small; false if it was refused.
+
+        A client that sends slowly then holds no core, nor an application that waits
+        for it: only its connection. It has one deadline for the whole body, at a
+        rate that no real link falls below.
+        """
+        if type(body) is not LengthInput or body.before_first_read is not None:
+            return True
+        remaining = body.remaining
+        if remaining > _SMALL_BODY:
+            return True
+        stream = self.stream
+        stream.deadline = (
+            self.site.clock.now + self.limits.body_timeout + remaining / _LEAST_RATE
+        )
+        try:
+            body.fill()
+        except PeerTimeout:
+            self.refuse(RemoteProtocolError("request body not complete in time", 408))
+            return False
+        stream.deadline = 0.0
+        return True
 
     def _extend_read_deadline(self) -> None:
         site = self.site

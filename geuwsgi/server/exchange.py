@@ -362,11 +362,16 @@ class Exchange:
         stream = connection.stream
         if file_follows and self._framing != _NO_BODY:
             stream.send_more(octets)
-        elif body_length < _JOINED_BYTES:
-            stream.send_all(octets + first)
+            return
+        if body_length < _JOINED_BYTES:
+            first = octets + first
         else:
             # Copying a long body costs more than a second system call.
             stream.send_more(octets)
+        if known_length == body_length:
+            # The application has returned: a slow reader needs no core.
+            stream.send_last(first, self.release_core)
+        else:
             stream.send_all(first)
 
     def _has_failed_body(self) -> bool:

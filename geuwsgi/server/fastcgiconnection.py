@@ -104,6 +104,15 @@ class RecordStream:
                 fastcgi.encode_stream(fastcgi.STDOUT, self._request_id, octets)
             )
 
+    def send_last(
+        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+    ) -> None:
+        if octets:
+            self._stream.send_last(
+                fastcgi.encode_stream(fastcgi.STDOUT, self._request_id, octets),
+                before_waiting,
+            )
+
     #: Records of a file follow anyway: there is nothing to hold back for.
     send_more = send_all
 

@@ -69,6 +69,13 @@ class HttpConnection(Connection):
             if site.sticky is not None and self._went_elsewhere(exchange, received):
                 return
             received = b""
+            body = exchange.input
+            if (
+                body is not None
+                and not body.complete
+                and not self.await_small_body(body)
+            ):
+                return
             self.run(exchange)
             keep = exchange.keep_alive and exchange.complete
             if not keep:
@@ -82,7 +89,7 @@ class HttpConnection(Connection):
                     return
                 received = exchange.input.leftover
             # What this request held must not stay while the next one is awaited.
-            del exchange
+            del exchange, body
             if not received:
                 stream.deadline = clock.now + limits.keepalive_timeout
                 self.idle = True

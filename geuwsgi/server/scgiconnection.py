@@ -25,8 +25,10 @@ class ScgiConnection(CgiConnection):
             return
         if exchange is None:
             return
-        self.run(exchange)
         body = exchange.input
+        if body is not None and not body.complete and not self.await_small_body(body):
+            return
+        self.run(exchange)
         if exchange.complete and body is not None and not body.complete:
             self.close_gently()
 

@@ -74,8 +74,10 @@ class UwsgiConnection(CgiConnection):
         if site.sticky is not None and self._went_elsewhere(exchange, received):
             return
         del received
-        self.run(exchange)
         body = exchange.input
+        if body is not None and not body.complete and not self.await_small_body(body):
+            return
+        self.run(exchange)
         if exchange.complete and body is not None and not body.complete:
             self.close_gently()
 

@@ -87,6 +87,11 @@ class MemoryStream:
 
     send_more = send_all
 
+    def send_last(
+        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+    ) -> None:
+        self.send_all(octets)
+
     def send_nowait(self, octets: bytes | memoryview) -> int:
         self.send_all(octets)
         return len(octets)

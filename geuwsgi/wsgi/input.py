@@ -263,6 +263,26 @@ class LengthInput(BodyInput):
     def discard(self, limit: int) -> bool:
         return self._remaining <= limit and super().discard(limit)
 
+    @property
+    def remaining(self) -> int:
+        """How many bytes have not come yet."""
+        return self._remaining
+
+    def fill(self) -> None:
+        """Receive the whole body now; the caller has set the source's deadline.
+
+        Raises Disconnected, PeerTimeout if it does not come in time.
+        """
+        pieces = [self._buffer]
+        while self._remaining:
+            received = self._source.recv(self._remaining)
+            if not received:
+                raise Disconnected("the client closed within the request body")
+            pieces.append(received)
+            self._remaining -= len(received)
+        self._buffer = b"".join(pieces)
+        self.complete = True
+
     def _receive(self, wanted: int) -> bytes:
         # Never past the end, so nothing of the next request is read here.
         received = self._recv(min(self._remaining, max(wanted, _BLOCK)))

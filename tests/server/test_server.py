@@ -11,6 +11,7 @@ from wsgiref.validate import validator
 
 import gevent
 import gevent.event
+import gevent.select
 import gevent.socket
 import pytest
 
@@ -634,6 +635,66 @@ def test_a_reader_that_stops_is_cut_off() -> None:
         with gevent.Timeout(5):
             while not instance.counters[scoreboard.REQUESTS]:
                 gevent.sleep(0.01)
+
+
+def test_who_posts_slowly_holds_no_core() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+    with (
+        serving(echo, cores=1) as instance,
+        instance.connect() as slow,
+        instance.connect() as other,
+    ):
+        slow.sendall(head + b"h")
+        for _ in range(3):
+            other.sendall(head + b"world")
+            assert read_response(other)[1] == b"world"
+        assert instance.counters[scoreboard.CORES_BUSY] == 0
+        slow.sendall(b"ello" + get())
+        assert read_response(slow)[1] == b"hello"
+        assert read_response(slow)[1] == b""
+
+
+def test_a_small_body_has_one_deadline_for_all_of_it() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        raise AssertionError("the application was called")
+
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\n"
+    with (
+        serving(app, body_timeout=0.1, validate=False) as instance,
+        instance.connect() as client,
+    ):
+        client.sendall(head)
+        received = b""
+        for _ in range(400):
+            client.sendall(b"x")
+            gevent.sleep(0.01)
+            if gevent.select.select([client], [], [], 0)[0]:
+                received = read_all(client)
+                break
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert b"Connection: close" in received
+
+
+def test_who_reads_a_whole_body_slowly_holds_no_core() -> None:
+    size = 16_000_000
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"x" * (size if environ["PATH_INFO"] == "/big" else 5)]
+
+    with (
+        serving(app, cores=1, validate=False) as instance,
+        instance.connect() as slow,
+        instance.connect() as other,
+    ):
+        slow.sendall(get("/big", "Connection: close"))
+        for _ in range(3):
+            other.sendall(get())
+            assert read_response(other)[1] == b"xxxxx"
+        received = bytearray()
+        while piece := slow.recv(1 << 20):
+            received += piece
+        assert len(received.partition(CRLF * 2)[2]) == size
 
 
 def test_a_client_that_leaves_gives_its_core_back() -> None:
