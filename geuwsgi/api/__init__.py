@@ -16,7 +16,9 @@ from geuwsgi.api import (
     basic,
     cache,
     descriptors,
+    extras,
     locks,
+    metrics,
     mules,
     queue,
     request,
@@ -46,6 +48,8 @@ _PARTS = (
     mules,
     spooler,
     rpc,
+    metrics,
+    extras,
 )
 
 

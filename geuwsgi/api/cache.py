@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.api.basic import as_bytes
-from geuwsgi.cache.arithmetic import Arithmetic
+from geuwsgi.shared.arithmetic import Arithmetic
 
 if TYPE_CHECKING:
     from geuwsgi.api.context import ApiContext

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from geuwsgi.background.collecting import MetricFiles
 from geuwsgi.background.counts import mule_count, parse_farm, spooler_count
 from geuwsgi.background.signals import SignalRouter
 from geuwsgi.cache.cache import Log, log_to_stderr
@@ -23,10 +24,12 @@ from geuwsgi.errors import ConfigError
 from geuwsgi.shared.areas import SharedAreas
 from geuwsgi.shared.handovers import Handovers
 from geuwsgi.shared.mailboxes import Mailboxes
+from geuwsgi.shared.metrics import Metrics
 from geuwsgi.shared.queue import SharedQueue
 from geuwsgi.shared.recordlocks import RecordLocks
 from geuwsgi.shared.roster import Roster
 from geuwsgi.shared.signaltable import SignalTable, TableFull, Timer
+from geuwsgi.shared.snmp import SnmpNumbers
 
 if TYPE_CHECKING:
     from geuwsgi.options import Settings
@@ -58,6 +61,8 @@ class Commons:
     signal_table: SignalTable | None = None
     mailboxes: Mailboxes | None = None
     roster: Roster | None = None
+    metrics: Metrics | None = None
+    snmp: SnmpNumbers | None = None
 
     @cached_property
     def router(self) -> SignalRouter | None:
@@ -93,6 +98,8 @@ class Commons:
             roster=Roster.create(
                 mules=mule_count(settings), spoolers=spooler_count(settings)
             ),
+            metrics=_metrics(settings, old.metrics),
+            snmp=_snmp(settings, old.snmp),
         )
 
     def _parts(self) -> dict[str, Part]:
@@ -105,6 +112,8 @@ class Commons:
             "signal_table": self.signal_table,
             "mailboxes": self.mailboxes,
             "roster": self.roster,
+            "metrics": self.metrics,
+            "snmp": self.snmp,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -147,7 +156,13 @@ class Commons:
         """
         self.caches.enter_process(stripe=slot, wait=wait)
         self.sessions.enter_process(stripe=slot, wait=wait)
-        for part in (self.queue, self.areas, self.signal_table):
+        for part in (
+            self.queue,
+            self.areas,
+            self.signal_table,
+            self.metrics,
+            self.snmp,
+        ):
             if part is not None:
                 part.enter_process(wait)
         if self.roster is not None and role == "mule":
@@ -179,6 +194,8 @@ _KINDS: Mapping[str, Any] = {
     "signal_table": SignalTable,
     "mailboxes": Mailboxes,
     "roster": Roster,
+    "metrics": Metrics,
+    "snmp": SnmpNumbers,
 }
 
 
@@ -269,3 +286,27 @@ def _message_buffer(settings: Settings) -> int:
     # is larger.
     size = settings.mules.mule_msg_size
     return size if size > 65536 else 0
+
+
+def _metrics(settings: Settings, old: Metrics | None) -> Metrics | None:
+    shared = settings.shared
+    if not shared.enable_metrics:
+        return None
+    made = Metrics.create(shared.metric)
+    if old is not None and old.specs == made.specs:
+        made.close()
+        return old
+    for spec in made.specs:
+        if old is not None and spec.name in old:
+            made.set(spec.name, old.get(spec.name) or 0)
+        elif shared.metrics_dir and shared.metrics_dir_restore:
+            value = MetricFiles(shared.metrics_dir).restore(spec.name)
+            if value is not None:
+                made.set(spec.name, value)
+    return made
+
+
+def _snmp(settings: Settings, old: SnmpNumbers | None) -> SnmpNumbers | None:
+    if settings.stats.snmp is None:
+        return None
+    return old or SnmpNumbers.create()

@@ -22,6 +22,8 @@ class Background:
         self.handlers: dict[int, Handler] = {}
         self.inbox = SignalInbox(self.handlers, "template")
         self.rpc = RpcTable()
+        #: What pings are answered with (``uwsgi.set_warning_message``).
+        self.warning = b""
 
 
 def signal_boxes(boxes: Mailboxes, role: str, number: int) -> list[Mailbox]:

@@ -52,6 +52,7 @@ class Packets:
         *,
         caches: Caches,
         rpc: RpcTable,
+        warning: Callable[[], bytes] = bytes,
         router: SignalRouter | None,
         allowed: Iterable[Network] = (),
         report: Callable[[str], object],
@@ -67,8 +68,7 @@ class Packets:
             uwsgi.CACHE: self._cache,
             uwsgi.RPC: self._remote_call,
         }
-        #: What a ping is answered with, after a bare header if it is empty.
-        self.warning = b""
+        self._warning = warning
 
     @property
     def modifiers(self) -> tuple[int, ...]:
@@ -107,7 +107,7 @@ class Packets:
         )
 
     def _ping(self, stream: Stream, form: int, block: bytes, rest: bytes) -> bytes:
-        return uwsgi.encode_packet(uwsgi.PING, self.warning, 1)
+        return uwsgi.encode_packet(uwsgi.PING, self._warning(), 1)
 
     def _signal(self, stream: Stream, signal: int, block: bytes, rest: bytes) -> bytes:
         sent = self._router is not None and self._router.send(signal)

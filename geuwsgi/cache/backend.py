@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from geuwsgi.cache.arithmetic import Arithmetic
+from geuwsgi.shared.arithmetic import Arithmetic
 
 
 class CacheBackend(Protocol):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import (
     COUNT,
     EVICTED,
@@ -21,6 +20,7 @@ from geuwsgi.cache.geometry import (
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import make_mutex
 from geuwsgi.shared.region import Region
 

@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.backend import CacheBackend
 from geuwsgi.cache.remote import RemoteCache
+from geuwsgi.shared.arithmetic import Arithmetic
 
 OK, NOT_DONE, UNREACHABLE = 0, 1, 2
 

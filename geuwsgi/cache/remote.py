@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.protocol.cache_messages import (
     CacheAnswer,
@@ -18,6 +17,7 @@ from geuwsgi.protocol.cache_messages import (
     encode_request,
 )
 from geuwsgi.protocol.uwsgi import CACHE, HEADER_SIZE, decode_array, decode_header
+from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.client import TIMEOUT_S, ask
 
 _COMPLAINT_EVERY_S = 1.0

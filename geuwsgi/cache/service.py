@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.cache import Cache
 from geuwsgi.cache.caches import Caches
 from geuwsgi.protocol.cache_messages import (
@@ -13,6 +12,7 @@ from geuwsgi.protocol.cache_messages import (
     encode_missing,
 )
 from geuwsgi.protocol.uwsgi import encode_array
+from geuwsgi.shared.arithmetic import Arithmetic
 
 
 def answer(caches: Caches, request: CacheRequest) -> bytes:

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Iterator
 from mmap import mmap
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import (
     COUNT,
     COUNT_BEFORE,
@@ -54,6 +53,7 @@ from geuwsgi.cache.slots import (
     UPDATE,
     Slots,
 )
+from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import Mutex
 
 _READ_ATTEMPTS = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from geuwsgi.master.alarms import AlarmDuty
 from geuwsgi.master.autoreload import autoreload_duty
 from geuwsgi.master.cheap import cheap_duties
 from geuwsgi.master.crontab import cron_duty
@@ -14,6 +15,8 @@ from geuwsgi.master.emperor import emperor_duty
 from geuwsgi.master.fifo import fifo_duty
 from geuwsgi.master.inotify import fs_duties
 from geuwsgi.master.loyalty import loyalty_duty
+from geuwsgi.master.metrics import metrics_duty
+from geuwsgi.master.notify import notify_duty
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
@@ -27,11 +30,14 @@ def make_duties(
     """The duties of the generation, in the order they begin."""
     settings = prepared.settings
     made: list[Duty | None] = [
+        notify_duty(settings, os.environ),
         touch_duty(settings, log),
         autoreload_duty(settings),
         *fs_duties(settings),
         fifo_duty(settings, log),
         TimingDuty(prepared.commons),
+        AlarmDuty(prepared, log),
+        metrics_duty(prepared),
         daemons_duty(settings, prepared.environ, log),
         cron_duty(settings, prepared.environ, log),
         *cheap_duties(prepared, log),

@@ -36,6 +36,9 @@ class TimingDuty(Duty):
         self._watched = len(files)
         self._look()
 
+    def next_deadline(self) -> float:
+        return self._timetable.next_deadline()
+
     def end(self) -> None:
         if self._desk is not None and self._watch.fileno() >= 0:
             self._desk.unwatch(self._watch.fileno())

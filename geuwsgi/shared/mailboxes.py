@@ -3,7 +3,7 @@
 Pairs of connected sockets, made by the master before the first fork and inherited by
 every process, so that who sends needs nobody's help. A box may have several readers:
 what is sent to *any* mule is read by whichever comes first. Signals are single bytes on
-a stream; messages are datagrams. Nothing here waits: a full box refuses.
+a stream; messages keep their borders. Nothing here waits: a full box refuses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Mailbox:
 
     @classmethod
     def for_messages(cls, buffer_size: int = 0) -> Mailbox:
-        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        pair = socket.socketpair(socket.AF_UNIX, _MESSAGES)
         if buffer_size:
             for end in pair:
                 for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -71,6 +71,20 @@ class Mailbox:
         self._writing.close()
 
 
+def _kind_of_messages() -> socket.SocketKind:
+    # Datagrams of Unix sockets wait in queues of ten by default, sequenced packets
+    # until the buffer is full. Some systems have only the former.
+    try:
+        for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET):
+            end.close()
+    except OSError:
+        return socket.SOCK_DGRAM
+    return socket.SOCK_SEQPACKET
+
+
+_MESSAGES = _kind_of_messages()
+
+
 @dataclass(frozen=True)
 class Farm:
     """A group of mules, by their numbers."""
@@ -80,7 +94,10 @@ class Farm:
 
 
 class Mailboxes:
-    """The boxes of an instance. Number 0 is for any worker or any mule."""
+    """The boxes of an instance. Number 0 is for any worker or any mule.
+
+    The master reads ``alarm_messages``, the processes themselves the others.
+    """
 
     def __init__(self, boxes: dict[str, list[Mailbox]], farms: Iterable[Farm]) -> None:
         self.farms = tuple(farms)
@@ -90,6 +107,7 @@ class Mailboxes:
         self.farm_signals = boxes["farm_signals"]
         self.farm_messages = boxes["farm_messages"]
         self.spooler_signals = boxes["spooler_signals"]
+        (self.alarm_messages,) = boxes["alarm_messages"]
         self._boxes = boxes
 
     @classmethod
@@ -116,6 +134,7 @@ class Mailboxes:
             "farm_signals": len(farms),
             "farm_messages": len(farms),
             "spooler_signals": 1 if spoolers else 0,
+            "alarm_messages": 1,
         }
         boxes: dict[str, list[Mailbox]] = {}
         for kind, count in counts.items():

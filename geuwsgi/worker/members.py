@@ -51,6 +51,7 @@ def answer_packets(server: Server, context: ApiContext) -> None:
     packets = Packets(
         caches=commons.caches,
         rpc=context.background.rpc,
+        warning=lambda: context.background.warning,
         router=commons.router,
         allowed=[parse_network(text) for text in allowed],
         report=server.site.report,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geuwsgi.shared import scoreboard
 from tests.api.answers import compare
 from tests.api.conftest import MakeModule
 
@@ -106,3 +107,63 @@ def test_a_task_is_written_with_all_it_asks_for(
     path = Path(module.spool({b"a": b"b", b"spooler": bytes(two)}).decode())
     assert path.parent == two
     assert module.spooler_jobs() == [bytes(next((one / "7").iterdir()))]
+
+
+def test_metrics_answer_as_uwsgi(make_module: MakeModule) -> None:
+    module, _ = make_module(
+        "--metric=mine",
+        "--metric=name=init,initial_value=7",
+        "--metric=name=file,collector=file,arg1=/nonexistent",
+        "--snmp",
+    )
+    assert compare("metrics", vars(module)) == []
+
+
+def test_the_rest_answers_as_uwsgi(make_module: MakeModule) -> None:
+    module, _ = make_module("--master")
+    assert compare("extras", vars(module)) == []
+
+
+def test_without_metrics_there_is_nothing(make_module: MakeModule) -> None:
+    module, _ = make_module("--master")
+    assert module.metric_get("mine") == 0
+    assert module.metric_set("mine", 5) is None
+    assert not hasattr(module, "snmp_set_gauge")
+
+
+def test_an_alias_is_the_metric_it_names(make_module: MakeModule) -> None:
+    module, _ = make_module("--metric=mine", "--metric=name=other,alias=mine,oid=1.2")
+    module.metric_set("other", 5)
+    assert module.metric_get("mine") == module.metric_get("1.2") == 5
+
+
+def test_the_workers_are_metrics_too(make_module: MakeModule) -> None:
+    module, context = make_module("--enable-metrics", "--processes=2")
+    row = context.scoreboard.slot(0).view
+    row[scoreboard.PID], row[scoreboard.WORKER_ID] = 1, 2
+    row[scoreboard.REQUESTS], row[scoreboard.KEPT_REQUESTS] = 3, 40
+    row[scoreboard.CORES_BUSY] = 1
+    assert module.metric_get("worker.2.requests") == 43
+    assert module.metric_get("worker.2.delta_requests") == 3
+    assert module.metric_get("worker.1.requests") == 0
+    assert module.metric_get("worker.3.requests") == 0
+    assert module.metric_get("core.busy_workers") == 1
+    assert module.metric_set("worker.2.requests", 0) is None
+
+
+def test_an_alarm_goes_to_the_master(make_module: MakeModule) -> None:
+    module, context = make_module("--master")
+    assert module.alarm("fire", "text") is None
+    boxes = context.commons.mailboxes
+    assert boxes is not None
+    assert boxes.alarm_messages.receive() == b"fire\0text"
+
+
+def test_a_packet_in_a_file_is_parsed(make_module: MakeModule, tmp_path: Path) -> None:
+    module, _ = make_module("--master")
+    path = tmp_path / "packet"
+    path.write_bytes(b"\0\6\0\0\1\0a\1\0b")
+    assert module.parsefile(str(path)) == {b"a": b"b"}
+    for octets in (b"", b"\5\0\0\0", b"\0\6\0\0\1\0a", b"\0\3\0\0\1\0a"):
+        path.write_bytes(octets)
+        assert module.parsefile(str(path)) is None

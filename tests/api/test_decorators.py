@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pickle
+import sys
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from geuwsgi.api import ApiContext
+from geuwsgi.api.alias import DecoratorsFinder
 from geuwsgi.shared.signaltable import Cron, Timer, WatchedFile
 from tests.api.conftest import MakeModule
 
@@ -21,7 +23,7 @@ class Case:
     def __init__(self, module: ModuleType, context: ApiContext) -> None:
         self.uwsgi = module
         self.context = context
-        self.decorators: Any = importlib.import_module("uwsgidecorators")
+        self.decorators: Any = importlib.import_module("geuwsgi.decorators")
         self.done: list[Any] = []
 
     def run_tasks(self) -> list[int]:
@@ -40,14 +42,19 @@ def case(make_module: MakeModule, tmp_path: Path) -> Case:
 
 
 def test_both_names_are_one_module(case: Case) -> None:
-    assert case.decorators is importlib.import_module("geuwsgi.decorators")
+    finder = sys.meta_path[-1]
+    assert isinstance(finder, DecoratorsFinder)
+    spec = finder.find_spec("uwsgidecorators", None)
+    assert spec is not None
+    assert importlib.util.module_from_spec(spec) is case.decorators
+    assert finder.find_spec("uwsgi_something", None) is None
 
 
 def test_it_needs_a_master(make_module: MakeModule) -> None:
     _, context = make_module("--master")
     context.master_pid = 0
     with pytest.raises(Exception, match="enable the uWSGI master process"):
-        importlib.import_module("uwsgidecorators")
+        importlib.import_module("geuwsgi.decorators")
 
 
 def test_a_call_becomes_a_task_with_str_keys_and_values(case: Case) -> None:

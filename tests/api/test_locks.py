@@ -41,7 +41,7 @@ def test_a_lock_that_is_not_free_in_time_is_told(locks: Locks) -> None:
     locks.lock()
     waiting = gevent.spawn(locks.lock, 0, 0.01)
     with pytest.raises(TimeoutError, match=r"lock 0 was not free within 0.01 seconds"):
-        waiting.get(timeout=1)
+        waiting.get(timeout=20)
 
 
 def test_a_greenlet_does_not_wait_for_itself(locks: Locks) -> None:

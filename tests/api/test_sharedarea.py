@@ -39,7 +39,7 @@ def test_waiting_ends_with_an_update_or_after_a_time() -> None:
     gevent.sleep(0.005)
     assert not waiting.ready()
     api["sharedarea_update"](1)
-    assert waiting.get(timeout=1) is True
+    assert waiting.get(timeout=20) is True
 
 
 def test_readers_share_the_lock_and_a_writer_does_not() -> None:
@@ -55,11 +55,11 @@ def test_readers_share_the_lock_and_a_writer_does_not() -> None:
         done.append("writer")
         api["sharedarea_unlock"](0)
 
-    gevent.joinall([gevent.spawn(read, "a"), gevent.spawn(read, "b")], timeout=1)
+    gevent.joinall([gevent.spawn(read, "a"), gevent.spawn(read, "b")], timeout=20)
     writer = gevent.spawn(write)
     gevent.sleep(0.002)
     assert done == ["a", "b"]
     api["sharedarea_unlock"](0)
     api["sharedarea_unlock"](0)
-    writer.get(timeout=1)
+    writer.get(timeout=20)
     assert done == ["a", "b", "writer"]

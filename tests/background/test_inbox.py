@@ -6,6 +6,7 @@ import pytest
 
 from geuwsgi.background.inbox import SignalInbox, WithSignals
 from geuwsgi.shared.mailboxes import Mailbox
+from tests.background.eventually import eventually
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_a_handler_runs_in_a_greenlet_of_its_own(box: Mailbox) -> None:
     inbox.start([box])
     box.send(b"\1")
     box.send(b"\2")
-    assert done.get(timeout=1) == 2
+    assert done.get(timeout=20) == 2
     assert started == [1, 2]
     inbox.stop()
 
@@ -55,12 +56,11 @@ def test_waiting_ends_with_the_awaited_signal(box: Mailbox) -> None:
     anyone = gevent.spawn(inbox.wait, None)
     gevent.sleep(0)
     inbox.deliver(2)
-    assert anyone.get(timeout=1) == 2
+    assert anyone.get(timeout=20) == 2
     assert not one.ready()
     inbox.deliver(1)
-    assert one.get(timeout=1) == 1
-    gevent.sleep(0)
-    assert handled == [2, 1]
+    assert one.get(timeout=20) == 1
+    eventually(lambda: handled == [2, 1])
     assert inbox.wait(5, timeout_s=0.001) is None
 
 
@@ -78,8 +78,7 @@ def test_what_drains_leaves_signals_to_others(box: Mailbox) -> None:
     serving.start()
     serving.start()
     box.send(b"\1")
-    gevent.sleep(0.005)
-    assert handled == [1]
+    eventually(lambda: handled == [1])
     assert serving.drain(reason="reload", deadline_s=1)
     box.send(b"\1")
     gevent.sleep(0.005)

@@ -16,6 +16,7 @@ from geuwsgi.errors import ConfigError
 from geuwsgi.options import Settings
 from geuwsgi.options.mules import Mules
 from geuwsgi.shared.mailboxes import Farm, Mailbox, Mailboxes
+from tests.background.eventually import eventually
 
 
 class Case:
@@ -60,9 +61,8 @@ def test_messages_go_to_the_hook_one_after_another(case: Case) -> None:
     mule = case.start()
     for message in (b"one", b"", b"three"):
         case.box.send(message)
-    gevent.sleep(0.02)
-    assert case.got == [b"one", b"", b"three"]
-    assert mule.drain(reason="stop", deadline_s=1)
+    eventually(lambda: case.got == [b"one", b"", b"three"])
+    assert mule.drain(reason="stop", deadline_s=20)
     assert case.ended == []
 
 
@@ -78,15 +78,20 @@ def test_a_failing_hook_does_not_end_the_mule(
     mule = case.start()
     case.box.send(b"one")
     case.box.send(b"two")
-    gevent.sleep(0.005)
-    assert case.got == [b"one", b"two"]
+    eventually(lambda: case.got == [b"one", b"two"])
     case.hook = None
     case.box.send(b"three")
-    gevent.sleep(0.005)
-    told = capfd.readouterr().err
+    told = ""
+
+    def is_told() -> bool:
+        nonlocal told
+        told += capfd.readouterr().err
+        return "received a 5 bytes message" in told
+
+    eventually(is_told)
     assert told.count("    raise ZeroDivisionError") == 2
     assert "received a 5 bytes message and has no mule_msg_hook" in told
-    mule.drain(reason="stop", deadline_s=1)
+    mule.drain(reason="stop", deadline_s=20)
 
 
 def test_draining_finishes_the_message(case: Case) -> None:
@@ -99,8 +104,8 @@ def test_draining_finishes_the_message(case: Case) -> None:
     mule = case.start()
     case.box.send(b"one")
     case.box.send(b"two")
-    gevent.sleep(0.005)
-    assert mule.drain(reason="reload", deadline_s=1)
+    eventually(lambda: mule._busy)
+    assert mule.drain(reason="reload", deadline_s=20)
     assert case.got == [b"one"]
     assert case.box.receive() == b"two"
 
@@ -109,7 +114,7 @@ def test_a_message_that_takes_too_long_is_cut(case: Case) -> None:
     case.hook = lambda message: gevent.sleep(30)
     mule = case.start()
     case.box.send(b"one")
-    gevent.sleep(0.005)
+    eventually(lambda: mule._busy)
     assert not mule.drain(reason="stop", deadline_s=0.01)
 
 
@@ -117,14 +122,13 @@ def test_a_program_runs_once_and_its_end_is_told(case: Case, tmp_path: Path) -> 
     program = tmp_path / "program.py"
     program.write_text("import sys\nassert __name__ == '__main__'\nsys.exit(3)\n")
     case.start(str(program))
-    gevent.sleep(0.01)
+    eventually(lambda: case.ended == [3])
     program.write_text("pass\n")
     case.start(str(program))
-    gevent.sleep(0.01)
+    eventually(lambda: case.ended == [3, 0])
     program.write_text("1 // 0\n")
     case.start(str(program))
-    gevent.sleep(0.01)
-    assert case.ended == [3, 0, 1]
+    eventually(lambda: case.ended == [3, 0, 1])
 
 
 def test_a_callable_is_called(
@@ -148,13 +152,12 @@ def test_what_runs_after_the_fork_may_never_return(case: Case) -> None:
     case.box.send(b"one")
     gevent.sleep(0.005)
     assert case.got == []
-    assert mule.drain(reason="stop", deadline_s=1)
+    assert mule.drain(reason="stop", deadline_s=20)
 
 
 def test_exiting_after_the_fork_is_told(case: Case) -> None:
     case.start(before=lambda: sys.exit(1))
-    gevent.sleep(0.005)
-    assert case.ended == [1]
+    eventually(lambda: case.ended == [1])
 
 
 def test_harakiri_ends_the_process(case: Case) -> None:

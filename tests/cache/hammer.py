@@ -10,10 +10,10 @@ import os
 import random
 import zlib
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import MUTEX_AT, Geometry
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.table import Table
+from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import make_mutex
 from geuwsgi.shared.region import Region
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import REPAIRS, UNFINISHED
 from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage
+from geuwsgi.shared.arithmetic import Arithmetic
 from tests.cache.tables import copy_table, make_geometry, make_table
 
 

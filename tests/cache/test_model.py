@@ -12,11 +12,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import COUNT
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.table import Outcome, Table
 from geuwsgi.cache.verify import find_damage
+from geuwsgi.shared.arithmetic import Arithmetic
 from tests.cache.tables import Clock, make_geometry, make_table
 
 ITEMS = 6

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from geuwsgi.api.cache import cache_functions
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.caches import Caches
 from geuwsgi.cache.command import main
 from geuwsgi.cache.remote import RemoteCache
 from geuwsgi.cache.spec import CacheSpec
+from geuwsgi.shared.arithmetic import Arithmetic
 from tests.background.servers import packet_server
 from tests.cache.test_caches import Log
 

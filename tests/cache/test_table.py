@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from geuwsgi.cache.arithmetic import Arithmetic
 from geuwsgi.cache.geometry import COUNT, EVICTED, EXPIRED, FULL
 from geuwsgi.cache.slots import EVICTION_WINDOW, NEVER, SWEEP_LIMIT
 from geuwsgi.cache.table import Outcome, Table
 from geuwsgi.cache.verify import find_damage
+from geuwsgi.shared.arithmetic import Arithmetic
 from tests.cache.tables import Clock, make_geometry, make_table
 
 

@@ -63,7 +63,7 @@ def test_boxes_are_found_again_in_another_process() -> None:
     other.worker_signals[1].send(b"\7")
     assert other.mule_messages[2].receive() == b"text"
     assert boxes.worker_signals[1].receive() == b"\7"
-    assert len(boxes.descriptors()) == 2 * (3 + 3 + 3 + 1 + 1 + 1)
+    assert len(boxes.descriptors()) == 2 * (3 + 3 + 3 + 1 + 1 + 1 + 1)
     other.close()
     boxes.close()
 

@@ -1,0 +1,92 @@
+"""Alarms: what happens when something deserves attention.
+
+``alarm = name plugin:arguments`` defines one. Any process raises it by putting its name
+and a message into a box that the master reads; the master runs it. Pure decisions here,
+the doing is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from geuwsgi.errors import ConfigError
+
+LARGEST_MESSAGE = 8192
+PLUGINS = ("cmd", "log", "mule", "signal")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One alarm. ``plugin`` says what ``argument`` is."""
+
+    name: str
+    plugin: str
+    argument: str
+
+    @classmethod
+    def parse(cls, text: str) -> Alarm:
+        """Return the alarm of a line. Raises ConfigError."""
+        name, _, action = text.strip().partition(" ")
+        plugin, colon, argument = action.strip().partition(":")
+        if not name or not plugin:
+            raise ConfigError(f"an alarm is: name plugin:arguments, not {text!r}")
+        if plugin not in PLUGINS:
+            raise ConfigError(
+                f"alarm {name}: there is no plugin {plugin!r}, only"
+                f" {', '.join(PLUGINS)}"
+            )
+        if plugin in ("mule", "signal") and argument and not argument.isdecimal():
+            raise ConfigError(f"alarm {name}: {argument!r} is no number")
+        if plugin in ("cmd", "signal") and not (colon and argument):
+            raise ConfigError(f"alarm {name}: {plugin} wants an argument")
+        return cls(name, plugin, argument)
+
+
+def encode_raise(name: str, message: bytes) -> bytes:
+    """Return what is put into the master's box."""
+    return name.encode() + b"\0" + message[:LARGEST_MESSAGE]
+
+
+def decode_raise(octets: bytes) -> tuple[str, bytes]:
+    name, _, message = octets.partition(b"\0")
+    return name.decode("utf-8", "replace"), message
+
+
+@dataclass
+class Alarms:
+    """Runs alarms, the same one with the same message once in ``frequency_s``."""
+
+    alarms: dict[str, Alarm]
+    actions: dict[str, Callable[[Alarm, bytes], None]]
+    frequency_s: float = 3.0
+    _last: dict[tuple[str, bytes], float] = field(default_factory=dict)
+
+    @classmethod
+    def parse(
+        cls,
+        lines: Iterable[str],
+        actions: dict[str, Callable[[Alarm, bytes], None]],
+        frequency_s: float = 3.0,
+    ) -> Alarms:
+        """Return the alarms of the lines. Raises ConfigError."""
+        alarms = [Alarm.parse(line) for line in lines]
+        return cls({alarm.name: alarm for alarm in alarms}, actions, frequency_s)
+
+    def run(self, name: str, message: bytes, now: float) -> bool:
+        """Run an alarm; False if there is none or it ran a moment ago."""
+        alarm = self.alarms.get(name)
+        if alarm is None:
+            return False
+        key = name, message
+        last = self._last.get(key)
+        if last is not None and now - last < self.frequency_s:
+            return False
+        self._last = {
+            known: when
+            for known, when in self._last.items()
+            if now - when < self.frequency_s
+        }
+        self._last[key] = now
+        self.actions[alarm.plugin](alarm, message)
+        return True
