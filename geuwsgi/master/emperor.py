@@ -38,7 +38,8 @@ from geuwsgi.master.vassals import (
     Search,
     stop_command,
 )
-from geuwsgi.options import Settings
+from geuwsgi.options import Hooks, Settings
+from geuwsgi.worker.hooks import HookRunner, actions_of
 
 EMPEROR_FD = "UWSGI_EMPEROR_FD"
 
@@ -66,7 +67,8 @@ class Rule:
     laws: Laws
     frequency_s: float
     pidfile: str
-    exec_as_emperor: tuple[str, ...]
+    hooks: Hooks
+    always_drains: bool
     stop_hook: str
     environ: Mapping[str, str]
 
@@ -87,7 +89,8 @@ class Rule:
             ),
             frequency_s=options.emperor_freq or 1.0,
             pidfile=options.emperor_pidfile or "",
-            exec_as_emperor=settings.hooks.exec_as_emperor,
+            hooks=settings.hooks,
+            always_drains=options.emperor_graceful_shutdown,
             stop_hook=options.vassals_stop_hook or "",
             environ=environ,
         )
@@ -117,6 +120,7 @@ class Emperor:
         if self.rule.pidfile:
             self._pidfile = PidFile(self.rule.pidfile)
             self._pidfile.write(os.getpid())
+        self._run_hooks("emperor_start")
         self.tick(self._court.now())
 
     def adopt(self, rule: Rule) -> None:
@@ -144,6 +148,8 @@ class Emperor:
 
     def stop(self, *, gracefully: bool) -> None:
         """Tell all vassals to end; ``realm.is_over`` when they have."""
+        if not self.realm.is_stopping:
+            gracefully = gracefully or self.rule.always_drains
         self._do(self.realm.stop(self._court.now(), gracefully=gracefully))
 
     def end(self, *, gracefully: bool) -> None:
@@ -232,9 +238,10 @@ class Emperor:
         self._court.expect(pid, lambda status: self._has_ended(path, status))
         self._court.watch(channel.fileno(), lambda: self._read(path))
         self._log(f"[emperor] vassal {vassal.name} has been spawned (pid: {pid})")
-        for line in self.rule.exec_as_emperor:
+        for line in self.rule.hooks.exec_as_emperor:
             environ = {**self._hook_environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
             self._run(line, environ)
+        self._run_hooks("as_emperor")
 
     def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
         recruiting = self.rule.recruiting
@@ -287,6 +294,13 @@ class Emperor:
             # One that does not listen is killed when its time is over.
             with contextlib.suppress(OSError):
                 process.channel.send(bytes([deed.command]))
+
+    def _run_hooks(self, phase: str) -> None:
+        runner = HookRunner(self._log, self._environ())
+        try:
+            runner.run(phase, actions_of(self.rule.hooks, phase))
+        except StartupError as exc:
+            self._log(f"[emperor] {exc}")
 
     def _run(self, line: str, environ: Mapping[str, str]) -> None:
         try:

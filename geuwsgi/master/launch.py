@@ -33,6 +33,7 @@ from geuwsgi.worker.fork import become_subreaper
 from geuwsgi.worker.hooks import HookRunner, actions_of, check_hooks
 from geuwsgi.worker.privileges import Privileges
 from geuwsgi.worker.procname import Titles, set_title
+from geuwsgi.worker.waiting import wait_for_all
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class _Launch:
         greet(self.configuration)
         check_hooks(settings.hooks)
         self._run_hooks("asap")
+        wait_for_all(settings.hooks, log)
         self._write_pidfiles(process.pidfile, process.safe_pidfile)
         try:
             environ = dict(self.command.environ)

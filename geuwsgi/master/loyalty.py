@@ -18,6 +18,7 @@ from geuwsgi.master.emperor import EMPEROR_FD
 from geuwsgi.master.events import Request
 from geuwsgi.master.realm import Command, Sign
 from geuwsgi.options import Settings
+from geuwsgi.worker.hooks import HookRunner, actions_of
 
 _LOOK_S: Final = 0.05  # while the first worker is awaited
 
@@ -32,11 +33,12 @@ class LoyaltyDuty(Duty):
     """Obeys, and reports. Goes on through reloads."""
 
     def __init__(
-        self, fileno: int, heartbeat_s: float, log: Callable[[str], None]
+        self, fileno: int, settings: Settings, log: Callable[[str], None]
     ) -> None:
         self.key = ("loyalty", fileno)
         self._fileno = fileno
-        self._heartbeat_s = heartbeat_s
+        self._hooks = settings.hooks
+        self._heartbeat_s = settings.emperor.heartbeat
         self._log = log
         self._desk: Desk | None = None
         self._socket: socket.socket | None = None
@@ -54,6 +56,7 @@ class LoyaltyDuty(Duty):
 
     def follow(self, successor: Duty) -> None:
         assert isinstance(successor, LoyaltyDuty)
+        self._hooks = successor._hooks
         self._heartbeat_s = successor._heartbeat_s
         self._next_heartbeat = 0.0
 
@@ -106,13 +109,23 @@ class LoyaltyDuty(Duty):
             self._lose()
         for command in commands:
             if command in _REQUESTS:
-                self._desk.ask(_REQUESTS[Command(command)], "the emperor")
+                self._obey(Command(command))
+
+    def _obey(self, command: Command) -> None:
+        assert self._desk is not None
+        self._desk.ask(_REQUESTS[command], "the emperor")
+        is_reload = command is Command.RELOAD
+        self._run_hooks("emperor_reload" if is_reload else "emperor_stop")
+
+    def _run_hooks(self, phase: str) -> None:
+        HookRunner(self._log).run(phase, actions_of(self._hooks, phase))
 
     def _lose(self) -> None:
         assert self._desk is not None
         self.end()
         self._log("lost connection with my emperor !!!")
         self._desk.ask(Request.STOP, "the emperor is gone")
+        self._run_hooks("emperor_lost")
 
 
 def is_vassal(environ: Mapping[str, str]) -> bool:
@@ -126,7 +139,7 @@ def loyalty_duty(
     fileno = _emperor_fd(environ)
     if fileno is None:
         return None
-    return LoyaltyDuty(fileno, settings.emperor.heartbeat, log)
+    return LoyaltyDuty(fileno, settings, log)
 
 
 def _emperor_fd(environ: Mapping[str, str]) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,12 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.worker.privileges import find_gid, find_uid
+from geuwsgi.worker.waiting import (
+    wait_for_directory,
+    wait_for_file,
+    wait_for_path,
+    wait_for_socket,
+)
 
 if TYPE_CHECKING:
     from geuwsgi.options import Hooks
@@ -160,6 +167,15 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
+def _put_variable(runner: HookRunner, assignment: str) -> None:
+    name, equals, value = assignment.partition("=")
+    if not equals:
+        raise ValueError("needs NAME=value")
+    os.environ[name] = value
+    if runner.environ is not None:
+        runner.environ = {**runner.environ, name: value}
+
+
 def _mount(runner: HookRunner, argument: str) -> None:
     kind, what, where, *flags = argument.split()
     options = ["-o", ",".join(flags)] if flags else []
@@ -191,13 +207,20 @@ _ACTIONS: dict[str, Callable[[HookRunner, str], object]] = {
     "log": lambda runner, argument: runner.log(argument),
     "mkdir": lambda _, argument: os.makedirs(argument, exist_ok=True),
     "mount": _mount,
+    "putenv": lambda runner, argument: _put_variable(runner, argument),
     "print": lambda _, argument: _print(argument + "\n"),
     "println": lambda _, argument: _print(argument + "\n"),
     "rename": lambda _, argument: _rename(argument),
     "safeexec": _execute_safely,
+    "sticky": lambda _, path: os.chmod(path, os.stat(path).st_mode | stat.S_ISVTX),
+    "touch": lambda _, argument: _create(argument),
     "umount": _umount,
     "unix_signal": _bind,
     "unlink": lambda _, argument: os.unlink(argument),
+    "wait_for_dir": lambda runner, path: wait_for_directory(path, runner.log),
+    "wait_for_file": lambda runner, path: wait_for_file(path, runner.log),
+    "wait_for_fs": lambda runner, path: wait_for_path(path, runner.log),
+    "wait_for_socket": lambda runner, text: wait_for_socket(text, runner.log),
     "write": lambda _, argument: _write(argument, os.O_TRUNC),
     "writefifo": lambda _, argument: _write_fifo(argument),
     "writen": lambda _, argument: _write(argument, os.O_TRUNC, "\n"),
@@ -226,6 +249,11 @@ PHASES = {
     "accepting1": ("hook_accepting1", ""),
     "accepting1_once": ("hook_accepting1_once", ""),
     "as_mule": ("hook_as_mule", ""),
+    "emperor_start": ("hook_emperor_start", ""),
+    "emperor_stop": ("hook_emperor_stop", ""),
+    "emperor_reload": ("hook_emperor_reload", ""),
+    "emperor_lost": ("hook_emperor_lost", ""),
+    "as_emperor": ("hook_as_emperor", ""),
 }
 
 
