@@ -18,7 +18,6 @@ import gevent.socket
 
 from geuwsgi.errors import Disconnected, LocalProtocolError, RemoteProtocolError
 from geuwsgi.net.stream import Stream
-from geuwsgi.offload.bridge import bridged_socket
 from geuwsgi.protocol.websocket import (
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
@@ -34,6 +33,7 @@ from geuwsgi.protocol.websocket_handshake import (
     select_subprotocol,
 )
 from geuwsgi.server.websocket.engine import WebSocket
+from geuwsgi.server.websocket.relay import Relay
 from geuwsgi.wsgi.response import RenderedHead, reason_phrase
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Upgrade:
 
     __slots__ = (
         "_exchange",
-        "_is_bridged",
         "_refused",
+        "_relay",
         "_socket",
         "_sockets",
         "environ",
@@ -67,7 +67,7 @@ class Upgrade:
         self._exchange: Exchange | None = exchange
         self._sockets = sockets
         self._socket: Any = None
-        self._is_bridged = False
+        self._relay: Relay | None = None
         self._refused = 0
         self.environ = exchange.environ
         self.websocket: WebSocket | None = None
@@ -139,19 +139,20 @@ class Upgrade:
 
         For libraries that bring their own websocket protocol. The socket is a
         duplicate: closing it does not pull the descriptor from under the server.
+        Where the connection is no plain one, it is the end of a relay.
         Raises LocalProtocolError if the request was answered already.
         """
         if self._socket is None:
             exchange = self._running_exchange()
             stream = exchange.hijack()
-            plain = stream.socket
             if type(stream) is Stream and not exchange.received:
-                self._socket = gevent.socket.socket(
-                    plain.family, plain.type, plain.proto, os.dup(stream.fileno())
-                )
+                plain = stream.socket
             else:
-                self._socket = bridged_socket(stream, exchange.received)
-                self._is_bridged = True
+                self._relay = Relay(stream, exchange.received, exchange.site.hub)
+                plain = self._relay.plain
+            self._socket = gevent.socket.socket(
+                plain.family, plain.type, plain.proto, os.dup(plain.fileno())
+            )
         return self._socket
 
     def _running_exchange(self) -> Exchange:
@@ -237,23 +238,18 @@ class Upgrade:
     def _end_hijacked(self, exchange: Exchange) -> None:
         """Let the peer read the library's last frame, then close for everybody."""
         stream = exchange.stream
-        limit = _DISCARD_BYTES
-        if self._is_bridged:
-            # The bridge's greenlets read and write the stream, so from its near end.
-            with contextlib.suppress(OSError):
-                self._socket.settimeout(_LINGER_S)
-                self._socket.shutdown(socket.SHUT_WR)
-                while limit > 0 and (received := self._socket.recv(65536)):
-                    limit -= len(received)
+        if self._relay is not None:
+            self._relay.end(_LINGER_S)
         else:
             stream.shutdown_write()
             stream.deadline = exchange.site.clock.now + _LINGER_S
+            limit = _DISCARD_BYTES
             with contextlib.suppress(Disconnected):
                 while limit > 0 and (received := stream.recv(65536)):
                     limit -= len(received)
-        # A greenlet of the library's may still read the duplicate: wake it.
-        with contextlib.suppress(OSError):
-            stream.socket.shutdown(socket.SHUT_RDWR)
+            # A greenlet of the library's may still read the duplicate: wake it.
+            with contextlib.suppress(OSError):
+                stream.socket.shutdown(socket.SHUT_RDWR)
         stream.close()
         self._socket.close()
 
