@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 
 from geuwsgi.config import Configuration
-from geuwsgi.errors import StartupError
+from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.daemon import read_pidfile
+from geuwsgi.net.address import AbstractAddress, TcpAddress, parse_address
 
 
 def find_command(configuration: Configuration) -> Callable[[], int] | None:
@@ -21,7 +23,69 @@ def find_command(configuration: Configuration) -> Callable[[], int] | None:
     ):
         if path:
             return _signal_command(path, number)
+    if commands.ping:
+        address, timeout_s = commands.ping, commands.ping_timeout
+        return lambda: _ping(address, timeout_s)
+    if commands.nagios:
+        return lambda: _nagios(configuration)
     return None
+
+
+# uwsgi packets of modifier 100 are pings; the answer's second modifier is 1.
+_PING = b"\x64\x00\x00\x00"
+
+
+def _ping(address: str, timeout_s: float) -> int:
+    """Ask a uwsgi socket if it lives: 0 if it does, 1 if not."""
+    try:
+        answer = _ask(address, timeout_s)
+    except (OSError, ConfigError):
+        return 1
+    return 0 if answer[:1] == _PING[:1] and answer[3:4] == b"\x01" else 1
+
+
+def _nagios(configuration: Configuration) -> int:
+    """Print what Nagios wants to read; 0 is OK, 1 a warning, 2 critical."""
+    if not configuration.listeners:
+        print("UWSGI UNKNOWN: you have specified an invalid socket")
+        return 3
+    address = configuration.listeners[0].address
+    try:
+        answer = _ask(address, configuration.commands.ping_timeout)
+    except (OSError, ConfigError) as exc:
+        print(f"UWSGI CRITICAL: could not connect() to {address}: {exc}")
+        return 2
+    if answer[:1] != _PING[:1]:
+        print("UWSGI CRITICAL: timed out waiting for response")
+        return 2
+    if len(answer) > 4:
+        print(f"UWSGI WARNING: {answer[4:].decode('utf-8', 'replace')}")
+        return 1
+    print("UWSGI OK: armed and ready")
+    return 0
+
+
+def _ask(address: str, timeout_s: float) -> bytes:
+    parsed = parse_address(address)
+    if isinstance(parsed, TcpAddress):
+        connection = socket.create_connection(
+            (parsed.host or "127.0.0.1", parsed.port), timeout_s
+        )
+    else:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout_s)
+        is_abstract = isinstance(parsed, AbstractAddress)
+        try:
+            connection.connect("\0" + parsed.name if is_abstract else address)  # type: ignore[union-attr]
+        except OSError:
+            connection.close()
+            raise
+    with connection:
+        connection.sendall(_PING)
+        answer = bytearray()
+        while piece := connection.recv(4096):
+            answer += piece
+        return bytes(answer)
 
 
 def _signal_command(path: str, number: signal.Signals) -> Callable[[], int]:

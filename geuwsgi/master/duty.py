@@ -97,5 +97,8 @@ class Duty:
     def learn_sources(self, files: Mapping[str, int]) -> None:
         """A process was loaded from these files, modified at these nanoseconds."""
 
+    def serving(self) -> None:
+        """The generation's first member is ready; may be called again."""
+
     def end(self) -> None:
         """Another generation's duties take over, or the instance stops."""

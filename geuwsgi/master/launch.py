@@ -261,7 +261,7 @@ class _Launch:
             os.set_inheritable(fileno, True)
         sys.stdout.flush()
         sys.stderr.flush()
-        arguments = interpreter_arguments(boot_fd)
+        arguments = interpreter_arguments(boot_fd, is_template=False)
         os.execve(sys.executable, arguments, dict(first.environ))
 
 

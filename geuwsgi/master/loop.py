@@ -249,6 +249,8 @@ class Master:
         current = self._policy.fleet.current
         if current is not None and current.served:
             self._when_serving()
+            for duty in self._duties:
+                duty.serving()
 
     def _guard(self, step: Callable[[Any], None], argument: Any) -> None:
         """Take one step; a bug in it must not end the site."""

@@ -70,7 +70,7 @@ class TemplateProcess:
         settings = prepared.settings
         try:
             process = subprocess.Popen(
-                interpreter_arguments(boot_fd),
+                interpreter_arguments(boot_fd, is_template=True),
                 stdin=None if settings.process.honour_stdin else subprocess.DEVNULL,
                 env=dict(prepared.environ),
                 pass_fds=[

@@ -57,7 +57,6 @@ _WAITING = {
         ssl-verify-depth
     """,
     "this limit is not watched yet": """
-        cpu-affinity
         max-apps
         reload-on-pss
         reload-on-uss
@@ -95,7 +94,6 @@ _WAITING = {
         immediate-gid
         immediate-uid
         no-threads-wait
-        notify-socket
         skip-atexit-teardown
     """,
     "this is not watched yet": """
@@ -118,13 +116,8 @@ _WAITING = {
         vhost-host
     """,
     "exceptions and writes are handled in one way so far": """
-        catch-exceptions
         exception-handler
         post-buffering-bufsize
-        reload-on-exception
-        reload-on-exception-repr
-        reload-on-exception-type
-        reload-on-exception-value
         start_response-nodelay
         upload-progress
         write-errors-exception-only

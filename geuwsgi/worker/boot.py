@@ -20,6 +20,8 @@ import geuwsgi
 
 NO_FD = -1
 
+_IGNORE_INTERRUPT = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+
 # Titles are written over the arguments; this leaves room for a long one.
 _TITLE_ROOM = " " * 256
 
@@ -60,20 +62,21 @@ class Boot:
             return cls(**json.loads(file.read()))
 
 
-def interpreter_arguments(fileno: int, optimize: int = 0) -> list[str]:
+def interpreter_arguments(fileno: int, *, is_template: bool) -> list[str]:
     """The command line of a process that boots from ``fileno``.
+
+    A template leaves Ctrl-C to its master from the first moment on.
 
     The working directory is kept from ``sys.path``: there the application's own
     ``queue.py`` would be taken for the library's. The loader adds it afterwards.
     """
     package_parent = str(Path(geuwsgi.__file__).resolve().parent.parent)
     code = (
-        "import sys; "
+        f"{_IGNORE_INTERRUPT if is_template else ''}import sys; "
         "sys.path[:] = [p for p in sys.path if p]; "
         f"p = {package_parent!r}; "
         "p in sys.path or sys.path.append(p); "
         "from geuwsgi.worker.start import main; "
         f"main({fileno})"
     )
-    flags = ["-" + "O" * optimize] if optimize else []
-    return [sys.executable, *flags, "-c", code, _TITLE_ROOM]
+    return [sys.executable, "-c", code, _TITLE_ROOM]

@@ -21,6 +21,7 @@ from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
 from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.listeners import from_wire
+from geuwsgi.server.exceptions import exception_watch
 from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import RESPAWN_COUNT, Scoreboard, ScoreboardSlot
 from geuwsgi.stats.snapshot import worker_details
@@ -102,6 +103,12 @@ class Instance:
             or limits.evil_reload_on_as
         )
 
+    def bind_to_cpus(self, number: int) -> None:
+        """Take this worker's share of the processors (cpu-affinity)."""
+        count = self.settings.limits.cpu_affinity
+        if count and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, share_of_cpus(number, count, os.cpu_count() or 1))
+
     def entitle(self, what: str) -> None:
         """Give the process the title its part in the instance deserves."""
         self._titles.set(what)
@@ -178,10 +185,12 @@ class Instance:
                 context, order, module=module, before=before, retire=retire
             )
         else:
-            serving = self._make_worker_server(order, slot)
+            serving = self._make_worker_server(order, slot, retire)
         return with_signals(serving, context, order, slot)
 
-    def _make_worker_server(self, order: Order, slot: ScoreboardSlot) -> Server:
+    def _make_worker_server(
+        self, order: Order, slot: ScoreboardSlot, retire: Callable[[str], object]
+    ) -> Server:
         context = self._context
         server = build_server(
             self.configuration,
@@ -193,6 +202,7 @@ class Instance:
             edges=self._edges,
             request_log_fd=self.boot.request_log_fd,
         )
+        server.site.exception_seen = exception_watch(self.settings.wsgi, retire)
         answer_packets(server, context)
         context.site = server.site
         self._server = server
@@ -265,6 +275,12 @@ class Instance:
 
 def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def share_of_cpus(number: int, count: int, available: int) -> set[int]:
+    """The processors of worker ``number`` when each has ``count``, in turn."""
+    first = (number - 1) * count
+    return {(first + index) % available for index in range(min(count, available))}
 
 
 def _sent(control: Control, kind: Kind) -> bool:

@@ -134,6 +134,7 @@ class Life:
         self._slot.view[PID] = os.getpid()
         instance.entitle(str(order))
         self._install_signals()
+        instance.bind_to_cpus(order.number)
         reader = gevent.spawn(self._read_control) if self._control else None
         beating = gevent.spawn(self._beat)
         try:
@@ -161,9 +162,6 @@ class Life:
 
     def _live(self) -> Ending:
         assert self._server is not None
-        # uWSGI's words: scripts wait for this line.
-        loop = f"[addr:{id(gevent.get_hub()):#x}]"
-        print(f"*** running gevent loop engine {loop} ***", file=sys.stderr, flush=True)
         self._announce_engine()
         self._tell(Kind.READY)
         if self._control is not None:
@@ -179,9 +177,10 @@ class Life:
         return self._drain(ending)
 
     def _announce_engine(self) -> None:
+        """uWSGI's words: scripts wait for this line."""
         if self._order.role == "worker" and self._order.number == 1:
-            hub = id(gevent.get_hub())
-            line = f"*** running gevent loop engine [addr:0x{hub:x}] ***"
+            loop = f"[addr:{id(gevent.get_hub()):#x}]"
+            line = f"*** running gevent loop engine {loop} ***"
             print(line, file=sys.stderr, flush=True)
 
     def _start_when_let(self) -> None:

@@ -79,8 +79,11 @@ class Site:
         self.write_ini(more, workers)
         self._server = ServerProcess(["site.ini"], directory=self.directory)
         self._server.wait_for_log(
-            "spawned uWSGI worker", count=spawned or workers, timeout=30
+            "spawned uWSGI worker",
+            count=workers if spawned is None else spawned,
+            timeout=30,
         )
+        self._server.wait_until_ready(self.address, timeout=30)
         self.get(timeout=30.0)
         return self._server
 

@@ -151,3 +151,34 @@ def test_a_second_term_does_not_wait(site: Site) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(10) == 0
     server.assert_nothing_left()
+
+
+def test_a_ping_tells_who_lives(site: Site) -> None:
+    path = site.directory / "uwsgi.sock"
+    server = site.start(f"uwsgi-socket = {path}\n")
+    assert run(site, "--ping", str(path)).returncode == 0
+    nagios = run(site, "--socket", str(path), "--nagios")
+    assert (nagios.returncode, nagios.stdout) == (0, "UWSGI OK: armed and ready\n")
+    assert server.stop() == 0
+    assert run(site, "--ping", str(path)).returncode == 1
+    nagios = run(site, "--socket", str(path), "--nagios")
+    assert nagios.returncode == 2
+    assert nagios.stdout.startswith("UWSGI CRITICAL: could not connect()")
+
+
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 0),
+        (signal.SIGQUIT, 0),
+        (signal.SIGINT, 30),
+        (signal.SIGHUP, 17),
+    ],
+)
+def test_without_a_master_the_one_process_finishes_and_ends(
+    site: Site, number: signal.Signals, status: int
+) -> None:
+    server = site.start("master = false\n", workers=1, spawned=0)
+    assert len(server.processes()) == 1
+    server.send_signal(number)
+    assert server.wait() == status
