@@ -48,6 +48,18 @@ class Limits(Section):
     max_apps: int = option(
         "load at most this many applications", INT, default=64, at_least=0
     )
+    max_connections: int = option(
+        "hold at most this many connections in a worker; more wait in the backlog",
+        INT,
+        at_least=0,
+        since="geuwsgi",
+    )
+    max_connections_per_address: int = option(
+        "hold at most this many connections of one address in a worker",
+        INT,
+        at_least=0,
+        since="geuwsgi",
+    )
     max_vars: int = option(
         "allow this many variables in a request",
         INT,

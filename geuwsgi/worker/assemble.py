@@ -16,6 +16,7 @@ from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.exposure import exposure_warnings
 from geuwsgi.net.listeners import protocol_of
 from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
@@ -100,6 +101,8 @@ def build_edges(settings: Settings, listeners: Sequence[Listener]) -> list[Edge]
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
+    for line in exposure_warnings(listeners):
+        report(line)
     return [
         edge_of(listener, settings.http, settings.sockets, report)
         for listener in listeners
@@ -134,6 +137,8 @@ def build_server(
         environ=environ,
         harakiri=settings.workers.harakiri,
         worker_id=worker_id,
+        max_connections=settings.limits.max_connections,
+        max_connections_per_address=settings.limits.max_connections_per_address,
     )
     site = server.site
     board = slot.scoreboard

@@ -70,6 +70,11 @@ class Endpoint:
                 **edge.environ,
             }
 
+    @property
+    def has_direct_peers(self) -> bool:
+        """Whether a peer's address is that of a client, not of a front server."""
+        return self._environ is not None and not self._is_unix
+
     def accept(self, sock: _socket.socket, address: Any) -> Connection:
         """Return the connection of a socket that accept() has just returned."""
         if self._environ is None:

@@ -27,6 +27,7 @@ from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.connection import Connection, greenlet_body
 from geuwsgi.server.context import ConnectionGreenlet
 from geuwsgi.server.cores import Cores
+from geuwsgi.server.crowd import Crowd
 from geuwsgi.server.edges import PLAIN, Edge
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.site import Limits, Site
@@ -97,6 +98,8 @@ class Server:
         environ: dict[str, object] | None = None,
         harakiri: float = 0.0,
         worker_id: int = 1,
+        max_connections: int = 0,
+        max_connections_per_address: int = 0,
     ) -> None:
         self.hub = hub = get_hub()
         self.clock = Clock()
@@ -106,8 +109,8 @@ class Server:
             cores=Cores(
                 cores,
                 hub,
-                exhausted=self._pause_for_cores,
-                available=self._resume_for_cores,
+                exhausted=self._pause,
+                available=self._resume,
             ),
             counters=counters,
             base_environ=base_environ(cores),
@@ -134,6 +137,15 @@ class Server:
         self._stopped_accepting = True
         self._accept_errors = 0.0
         self._box: Any = None
+        self._crowd: Crowd | None = None
+        if max_connections or max_connections_per_address:
+            self._crowd = Crowd(
+                max_connections,
+                max_connections_per_address,
+                full=self._pause,
+                room=self._resume,
+                report=self.site.report,
+            )
         self._endpoints = [
             Endpoint(
                 index,
@@ -152,12 +164,25 @@ class Server:
     # Accepting
 
     def _acceptor(self, listener: Listener, endpoint: Endpoint) -> Acceptor:
+        crowd = self._crowd
+
         def accepted(sock: _socket.socket, address: Any) -> None:
             self._spawn(endpoint.accept(sock, address))
 
+        def accepted_of_few(sock: _socket.socket, address: Any) -> None:
+            assert crowd is not None
+            # A front server has many clients, and a unix socket no address.
+            peer = address[0] if endpoint.has_direct_peers else ""
+            if peer and not crowd.has_room_for(peer):
+                sock.close()
+                return
+            connection = endpoint.accept(sock, address)
+            crowd.joins(connection, peer)
+            self._spawn(connection)
+
         return Acceptor(
             listener.socket,
-            accepted,
+            accepted if crowd is None else accepted_of_few,
             self._accept_failed,
             self._excess,
             batch=_ACCEPT_BATCH,
@@ -179,8 +204,10 @@ class Server:
 
         def take() -> None:
             while (handover := handovers.receive(worker_id)) is not None:
-                endpoint = self._endpoints[handover.listener]
-                self._spawn(endpoint.adopt(handover))
+                connection = self._endpoints[handover.listener].adopt(handover)
+                if self._crowd is not None:
+                    self._crowd.joins(connection, "")
+                self._spawn(connection)
 
         site.sticky = sticky
         site.hand_over = give
@@ -207,6 +234,8 @@ class Server:
         site = self.site
         while True:
             greenlet_body(site, connection)
+            if self._crowd is not None:
+                self._crowd.leaves(connection)
             del connection
             if len(self._spare) >= _SPARE_GREENLETS:
                 return
@@ -244,13 +273,15 @@ class Server:
                 f"({len(self.site.connections)} are open)"
             )
 
-    def _pause_for_cores(self) -> None:
+    def _pause(self) -> None:
         for acceptor in self._acceptors:
             acceptor.pause()
         self.site.counters[scoreboard.ACCEPTING] = 0
 
-    def _resume_for_cores(self) -> None:
-        if not self._stopped_accepting:
+    def _resume(self) -> None:
+        """Accept again, unless there is another reason not to."""
+        is_full = self._crowd is not None and self._crowd.is_full
+        if not (self._stopped_accepting or is_full) and self.site.cores.free:
             for acceptor in self._acceptors:
                 acceptor.resume()
             self.site.counters[scoreboard.ACCEPTING] = 1
@@ -261,12 +292,12 @@ class Server:
             self._ticker = self.hub.loop.timer(TICK, TICK)
             self._ticker.start(self._tick)
         self._stopped_accepting = False
-        self._resume_for_cores()
+        self._resume()
 
     def stop_accepting(self) -> None:
         """Leave new connections to others. Open ones go on."""
         self._stopped_accepting = True
-        self._pause_for_cores()
+        self._pause()
 
     # Time
 

@@ -1,0 +1,93 @@
+"""How many connections a worker has, in all and of one address.
+
+Limits against peers that open connections and do nothing with them. They are off
+unless asked for: then nothing here is in the way of a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geuwsgi.server.connection import Connection
+
+
+class Crowd:
+    """Counts connections; 0 is no limit.
+
+    ``full`` is called when there are ``most``, ``room`` when there are fewer again.
+    ``report`` is told of addresses that have too many, each once until it has fewer.
+    """
+
+    __slots__ = (
+        "_addresses",
+        "_count",
+        "_full",
+        "_most",
+        "_most_per_address",
+        "_of_address",
+        "_report",
+        "_reported",
+        "_room",
+    )
+
+    def __init__(
+        self,
+        most: int,
+        most_per_address: int,
+        *,
+        full: Callable[[], None],
+        room: Callable[[], None],
+        report: Callable[[str], None],
+    ) -> None:
+        self._most = most
+        self._most_per_address = most_per_address
+        self._full = full
+        self._room = room
+        self._report = report
+        self._count = 0
+        self._of_address: dict[str, int] = {}
+        self._addresses: dict[Connection, str] = {}
+        self._reported: set[str] = set()
+
+    @property
+    def is_full(self) -> bool:
+        return 0 < self._most <= self._count
+
+    def has_room_for(self, address: str) -> bool:
+        """Whether one more connection of ``address`` may come."""
+        if not self._most_per_address:
+            return True
+        if self._of_address.get(address, 0) < self._most_per_address:
+            return True
+        if address not in self._reported:
+            self._reported.add(address)
+            self._report(
+                f"{address} has {self._most_per_address} connections, the most that "
+                "one address may have: more are closed"
+            )
+        return False
+
+    def joins(self, connection: Connection, address: str) -> None:
+        """Count ``connection``; ``address`` is empty where it says nothing."""
+        self._count += 1
+        if address and self._most_per_address:
+            self._addresses[connection] = address
+            self._of_address[address] = self._of_address.get(address, 0) + 1
+        if self._count == self._most:
+            self._full()
+
+    def leaves(self, connection: Connection) -> None:
+        """Forget ``connection``, which has joined."""
+        self._count -= 1
+        address = self._addresses.pop(connection, None)
+        if address is not None:
+            left = self._of_address[address] - 1
+            if left:
+                self._of_address[address] = left
+            else:
+                del self._of_address[address]
+            self._reported.discard(address)
+        if self._count == self._most - 1:
+            self._room()
