@@ -197,26 +197,11 @@ _WAITING = {
         not-alarm-log
     """,
     "hooks do not run yet": """
-        exec-as-emperor
-        exec-as-vassal
-        hook-as-emperor
         hook-as-emperor-before-vassal
         hook-as-gateway
         hook-as-on-config-vassal
         hook-as-on-demand-vassal
-        hook-as-vassal
         hook-as-vassal-before-drop
-        hook-emperor-lost
-        hook-emperor-reload
-        hook-emperor-start
-        hook-emperor-stop
-        wait-for-fs
-        wait-for-fs-timeout
-        wait-for-interface
-        wait-for-interface-timeout
-        wait-for-mountpoint
-        wait-for-socket
-        wait-for-socket-timeout
         worker-exec
         worker-exec2
     """,
@@ -225,54 +210,30 @@ _WAITING = {
         legion-smart-attach-daemon
         legion-smart-attach-daemon2
     """,
-    "there is no emperor yet": """
+    "emperors do without it so far": """
         early-emperor
         emperor-broodlord
         emperor-chdir-attr
         emperor-collect-attr
         emperor-command-socket
-        emperor-curse-tolerance
-        emperor-extra-ext
         emperor-fork-server-attr
-        emperor-freq
-        emperor-graceful-shutdown
-        emperor-magic-exec
-        emperor-max-throttle
-        emperor-no-blacklist
-        emperor-nofollow
         emperor-on-demand-dir
         emperor-on-demand-exec
         emperor-on-demand-ext
-        emperor-pidfile
-        emperor-procname
         emperor-proxy-socket
-        emperor-required-heartbeat
-        emperor-stats
         emperor-subreaper
-        emperor-throttle
         emperor-trigger-socket
-        emperor-tyrant
         emperor-tyrant-initgroups
-        emperor-tyrant-nofollow
         emperor-use-fork-server
         emperor-wait-for-command
         emperor-wait-for-command-ignore
-        emperor-wrapper
         emperor-wrapper-attr
         emperor-wrapper-fallback
         emperor-wrapper-override
         fork-server
-        heartbeat
         vassal-fork-base
-        vassal-set
         vassal-sos
         vassal-sos-backlog
-        vassals-include
-        vassals-include-before
-        vassals-inherit
-        vassals-inherit-before
-        vassals-start-hook
-        vassals-stop-hook
         zeus
     """,
     "there are no subscriptions and no zerg mode yet": """
