@@ -19,6 +19,7 @@ from geuwsgi.background.counts import mule_count, parse_farm, spooler_count
 from geuwsgi.background.signals import SignalRouter
 from geuwsgi.cache.cache import Log, log_to_stderr
 from geuwsgi.cache.caches import Caches
+from geuwsgi.cache.preload import preload
 from geuwsgi.cache.spec import CacheSpec, cache_specs
 from geuwsgi.errors import ConfigError
 from geuwsgi.shared.areas import SharedAreas
@@ -81,10 +82,12 @@ class Commons:
     ) -> Commons:
         """Make what ``settings`` ask for. Raises ConfigError or StartupError."""
         old = previous or cls()
+        caches = Caches.create(
+            cache_specs(settings.cache), previous=old.caches, log=log
+        )
+        preload(caches, settings.cache, log)
         return cls(
-            caches=Caches.create(
-                cache_specs(settings.cache), previous=old.caches, log=log
-            ),
+            caches=caches,
             locks=_locks(settings, old.locks),
             queue=_queue(settings, old.queue),
             areas=_areas(settings, old.areas),

@@ -21,6 +21,7 @@ from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
+from geuwsgi.master.upkeep import UpkeepDuty
 from geuwsgi.master.watch import watch_duties
 
 
@@ -38,6 +39,7 @@ def make_duties(
         TimingDuty(prepared.commons),
         AlarmDuty(prepared, log),
         metrics_duty(prepared),
+        UpkeepDuty(prepared, log),
         daemons_duty(settings, prepared.environ, log),
         cron_duty(settings, prepared.environ, log),
         *cheap_duties(prepared, log),

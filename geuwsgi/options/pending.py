@@ -137,20 +137,13 @@ _WAITING = {
         static-cache-paths-name
     """,
     "the cache does without it so far": """
-        add-cache-item
-        cache-expire-freq
-        cache-report-freed-items
         check-cache
-        load-file-in-cache
-        load-file-in-cache-gzip
+        cache-sync
+        cache-udp-node
+        cache-udp-server
     """,
     "metrics and stores do without it so far": """
-        metric-alarm
-        enable-metrics
-        metrics-dir
-        metrics-dir-restore
         metrics-no-cores
-        queue-store-sync
     """,
     "this kind of cron does not run yet": """
         cron-curl
@@ -160,7 +153,6 @@ _WAITING = {
     """,
     "spoolers do without it so far": """
         spooler-cheap
-        spooler-import
         spooler-signal-as-task
     """,
     "mules do without it so far": """
@@ -190,9 +182,6 @@ _WAITING = {
         statsd-no-workers
     """,
     "this alarm is not raised yet": """
-        alarm-backlog
-        alarm-fd
-        alarm-freq
         alarm-log
         not-alarm-log
     """,

@@ -5,6 +5,7 @@ Turns an order and the settings into something that starts and drains.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from types import ModuleType
@@ -103,6 +104,12 @@ def make_spooler(
     """Make the spooler that ``order`` names."""
     settings: Settings = context.configuration.settings
     options = settings.spooler
+
+    def begin() -> None:
+        for name in options.spooler_import:
+            importlib.import_module(name.removesuffix(".py"))
+        before()
+
     roster = context.commons.roster
     return Spooler(
         SpoolerOptions(
@@ -114,7 +121,7 @@ def make_spooler(
             harakiri_s=options.spooler_harakiri,
             max_tasks=options.spooler_max_tasks,
         ),
-        before=before,
+        before=begin,
         find_callback=lambda: getattr(module, "spooler", None),
         find_frequency=lambda: roster.spooler_frequency_s if roster else 0.0,
         retire=retire,
