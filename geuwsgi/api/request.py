@@ -53,7 +53,7 @@ def connection_fd(*_ignored: object) -> int:
     """Return the descriptor of the client's connection."""
     exchange = require_exchange()
     if exchange.upgrade is not None:
-        exchange.upgrade.fd_is_known = True
+        return int(exchange.upgrade.descriptor())
     return exchange.stream.fileno()
 
 

@@ -163,10 +163,14 @@ class MessageDecoder:
         For a caller that only peeked at the socket and wants to leave there what
         lies behind a message.
         """
-        count = len(self._data) - self._pos
+        return len(self.take_unread())
+
+    def take_unread(self) -> bytes:
+        """Forget the fed bytes that ``next`` has not consumed; return them."""
+        unread = self._data[self._pos :]
         self._data = b""
         self._pos = 0
-        return count
+        return unread
 
     @property
     def has_unread(self) -> bool:

@@ -43,6 +43,8 @@ from geuwsgi.server.websocket.closed import WebSocketClosed
 from geuwsgi.server.websocket.outbox import Outbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from geuwsgi.net.clock import Clock
     from geuwsgi.net.stream import Stream
     from geuwsgi.protocol.websocket_deflate import Deflater
@@ -129,6 +131,24 @@ class WebSocket:
     @property
     def bytes_sent(self) -> int:
         return self._outbox.sent
+
+    @property
+    def is_peekable(self) -> bool:
+        """Whether what the kernel holds is what the peer said."""
+        return self._peekable
+
+    def move(self, make: Callable[[bytes], Stream]) -> bool:
+        """Go on with another stream, one that can be peeked at.
+
+        ``make`` makes it, of the bytes that were received and not looked at. False,
+        and nothing is made, if a greenlet is receiving or something is being sent.
+        """
+        if self._receiving or self._outbox.busy or self._state != _OPEN:
+            return False
+        self._stream = stream = make(self._decoder.take_unread())
+        self._outbox.move(stream)
+        self._peekable = True
+        return True
 
     # Receiving
 

@@ -75,6 +75,10 @@ class Outbox:
         #: A close frame was sent, or the peer is gone: no other frame may follow.
         self.shut = False
 
+    def move(self, stream: Stream) -> None:
+        """Send on another stream from now on. Not while it is ``busy``."""
+        self._stream = stream
+
     # By greenlets that can wait
 
     def write(self, frame: bytes) -> None:

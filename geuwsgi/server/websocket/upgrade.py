@@ -155,6 +155,29 @@ class Upgrade:
             )
         return self._socket
 
+    def descriptor(self) -> int:
+        """Return a descriptor that can be read when there is something to receive.
+
+        That is the connection's own, except for a websocket inside TLS: what was
+        decrypted does not show there.
+        """
+        self.fd_is_known = True
+        exchange = self._exchange
+        if exchange is None:
+            return -1
+        websocket = self.websocket
+        if websocket is not None and not websocket.is_peekable:
+            websocket.move(self._relayed)
+        if self._relay is not None:
+            return self._relay.plain.fileno()
+        return exchange.stream.fileno()
+
+    def _relayed(self, received: bytes) -> Stream:
+        assert self._exchange is not None
+        hub = self._exchange.site.hub
+        self._relay = Relay(self._exchange.stream, received, hub)
+        return Stream(self._relay.plain, hub)
+
     def _running_exchange(self) -> Exchange:
         exchange = self._exchange
         if exchange is None:
@@ -234,6 +257,8 @@ class Upgrade:
             websocket.finish(code, reason)
         finally:
             self._sockets.discard(websocket)
+            if self._relay is not None:
+                self._relay.end(_LINGER_S)
 
     def _end_hijacked(self, exchange: Exchange) -> None:
         """Let the peer read the library's last frame, then close for everybody."""
