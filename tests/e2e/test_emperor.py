@@ -1,0 +1,164 @@
+"""Emperors with real vassals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from geuwsgi.testing.client import free_port, get
+from geuwsgi.testing.process import ServerProcess
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+APPLICATION = """\
+import os
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.environ['SITE']} {os.getppid()}".encode()]
+"""
+
+
+class Empire:
+    """A directory of vassals, which all run one application."""
+
+    def __init__(self, directory: Path) -> None:
+        self.root = directory
+        self.vassals = directory / "vassals"
+        self.vassals.mkdir()
+        (self.vassals / "app.py").write_text(APPLICATION)
+        self.addresses: dict[str, str] = {}
+        self.server: ServerProcess | None = None
+
+    def write(self, name: str, more: str = "", site: str = "") -> None:
+        """Put a vassal's file in place in one step."""
+        address = self.addresses.setdefault(name, f"127.0.0.1:{free_port()}")
+        fresh = self.vassals / f"{name}.new"
+        fresh.write_text(
+            f"[uwsgi]\nhttp-socket = {address}\nmodule = app\ngevent = 5\n"
+            f"need-app = true\nenv = SITE={site or name}\n{more}"
+        )
+        fresh.rename(self.vassals / f"{name}.ini")
+
+    def start(self, *arguments: str) -> ServerProcess:
+        self.server = ServerProcess(
+            ["--emperor", str(self.vassals), "--emperor-freq", "1", *arguments],
+            directory=self.root,
+        )
+        return self.server
+
+    def wait_until_ready(self, name: str, count: int = 1) -> None:
+        assert self.server is not None
+        pattern = rf"vassal {name}\.ini is ready"
+        self.server.wait_for_log(pattern, count=count, timeout=40)
+
+    def ask(self, name: str) -> list[str]:
+        return get(self.addresses[name], "/", 20.0).text.split()
+
+    def wait_for_site(self, name: str, site: str) -> None:
+        assert self.server is not None
+        self.server.wait_for(
+            lambda: self.ask(name)[0] == site, f"serves {site}", timeout=40
+        )
+
+
+@pytest.fixture
+def empire(tmp_path: Path) -> Iterator[Empire]:
+    made = Empire(tmp_path)
+    yield made
+    if made.server is not None:
+        made.server.kill()
+
+
+def test_vassals_come_change_break_and_go_alone(empire: Empire) -> None:
+    empire.write("one")
+    empire.write("two")
+    stats = f"127.0.0.1:{free_port()}"
+    pidfile = empire.root / "emperor.pid"
+    server = empire.start("--emperor-stats", stats, "--emperor-pidfile", str(pidfile))
+    empire.wait_until_ready("one")
+    empire.wait_until_ready("two")
+    assert pidfile.read_text().strip() == str(server.pid)
+    two = empire.ask("two")
+
+    master = empire.ask("one")[1]
+    empire.write("one", site="changed")
+    empire.wait_for_site("one", "changed")
+    assert empire.ask("one")[1] == master  # it was reloaded, not started again
+
+    empire.write("three")
+    empire.wait_until_ready("three")
+    empire.write("broken", "module = nowhere\n")
+    server.wait_for_log(r"vassal broken\.ini is tried again in 1 seconds", timeout=40)
+
+    told = json.loads(read_all(stats))
+    assert {vassal["id"] for vassal in told["vassals"]} >= {"one.ini", "two.ini"}
+
+    (empire.vassals / "three.ini").unlink()
+    server.wait_for_log(r"vassal three\.ini removed \(status 0\)", timeout=40)
+    os.kill(int(empire.ask("one")[1]), signal.SIGKILL)
+    empire.wait_until_ready("one", count=2)
+
+    assert empire.ask("two") == two  # nothing of all this was its concern
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=40) == 0
+    assert not pidfile.exists()
+    assert server.processes() == {}
+
+
+def test_vassals_drain_when_their_emperor_is_killed(empire: Empire) -> None:
+    empire.write("one")
+    server = empire.start("--vassal-set", "procname-prefix=vassal-")
+    empire.wait_until_ready("one")
+    server.send_signal(signal.SIGKILL)
+    server.wait_for_log("lost connection with my emperor", timeout=20)
+    server.wait_for(lambda: not server.processes(), "leaves nothing", timeout=20)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be a tyrant")
+def test_a_tyrant_runs_each_vassal_as_the_owner_of_its_file(empire: Empire) -> None:
+    empire.write("one")
+    empire.write("roots")
+    os.chown(empire.vassals / "one.ini", 65534, 65533)
+    # The interpreter itself may be out of reach for that user; a shell is not.
+    server = empire.start(
+        "--emperor-tyrant", "--exec-as-vassal", "echo I am $(id -u) $(id -g) $(id -G)"
+    )
+    server.wait_for_log(r"I am 65534 65533 65533$")
+    server.wait_for_log(r"vassal roots\.ini cannot be started: .*belong to root")
+
+
+def test_an_instance_with_workers_can_be_an_emperor_too(empire: Empire) -> None:
+    empire.write("one")
+    (empire.root / "app.py").write_text(APPLICATION)
+    address = f"127.0.0.1:{free_port()}"
+    server = empire.start(
+        "--http-socket",
+        address,
+        "--module",
+        "app",
+        "--gevent",
+        "5",
+        "--env",
+        "SITE=own",
+    )
+    server.wait_until_ready(address, timeout=40)
+    empire.wait_until_ready("one")
+    assert get(address, "/", 20.0).text.startswith("own")
+    assert empire.ask("one")[0] == "one"
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=40) == 0
+    assert server.processes() == {}
+
+
+def read_all(address: str) -> bytes:
+    host, _, port = address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        chunks = list(iter(lambda: connection.recv(65536), b""))
+    return b"".join(chunks)
