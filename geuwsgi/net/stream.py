@@ -253,7 +253,19 @@ class Stream:
             left -= sent
             if progress is not None:
                 progress(sent)
+            if left:
+                self.let_others_run()
         return count - left
+
+    def let_others_run(self) -> None:
+        """Give the other greenlets a turn, in the middle of much to send.
+
+        A client that takes everything at once would otherwise keep the worker.
+        """
+        self._hub.loop.run_callback(getcurrent().switch)
+        greenlet.switch(self._hub)
+        if self.closed:
+            raise Disconnected("the connection is closed")
 
     def wait_writable(self) -> None:
         """Park the greenlet until the socket takes bytes, or is closed."""

@@ -15,6 +15,11 @@ class Http(Section):
         aliases=("httprouter",),
         differs="served by the workers; there is no router process",
     )
+    http2: bool = option(
+        "speak HTTP/2 with clients that can (needs geuwsgi[http2])",
+        FLAG,
+        since="geuwsgi",
+    )
     http_auto_chunked: bool = option(
         "send responses of unknown length in chunks to keep the connection",
         FLAG,

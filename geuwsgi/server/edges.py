@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError, RemoteProtocolError
@@ -17,6 +18,7 @@ from geuwsgi.net.tls import ServerContexts
 from geuwsgi.net.tlsoptions import server_contexts
 from geuwsgi.net.tlsstream import TlsStream, client_variables
 from geuwsgi.protocol.forwarded import TrustedProxies
+from geuwsgi.server.connection import READ_SIZE
 from geuwsgi.server.httpconnection import HttpConnection
 from geuwsgi.server.proxied import read_proxy_header, refusal_of
 from geuwsgi.server.routing.answers import as_uri
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.site import Limits, Site
 
+# With it begins every connection of HTTP/2, in TLS and (known beforehand) without.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _ROUTER_KINDS = frozenset({"http", "https", "https2"})
 
 
@@ -44,6 +48,7 @@ class Edge:
     exports_certificate: bool = False
     proxies: TrustedProxies | None = None
     redirect_port: str | None = None
+    speaks_http2: bool = False
 
     @property
     def environ(self) -> dict[str, object]:
@@ -73,9 +78,14 @@ class Edge:
             return RedirectingConnection(
                 site, stream, environ, limits, port=self.redirect_port
             )
-        if self.proxies is not None:
-            return ProxiedConnection(
-                site, stream, environ, limits, trusted=self.proxies
+        if self.proxies is not None or self.speaks_http2:
+            return EdgeConnection(
+                site,
+                stream,
+                environ,
+                limits,
+                proxies=self.proxies,
+                speaks_http2=self.speaks_http2,
             )
         return HttpConnection(site, stream, environ, limits)
 
@@ -92,9 +102,15 @@ def edge_of(
         http.http_enable_proxy_protocol if is_router else sockets.enable_proxy_protocol
     )
     try:
+        speaks_http2 = http.http2 and listener.protocol == "http"
+        if speaks_http2 and find_spec("h2") is None:
+            raise ConfigError("http2 needs the package h2: pip install geuwsgi[http2]")
+        protocols = ("h2", "http/1.1") if speaks_http2 else ("http/1.1",)
         tls = None
         if listener.tls:
-            tls = server_contexts(listener.kind, listener.tls, http, report)
+            tls = server_contexts(
+                listener.kind, listener.tls, http, report, protocols=protocols
+            )
         redirect_port = None
         if listener.protocol == "http-to-https":
             redirect_port = _redirect_port(http, listener)
@@ -103,6 +119,7 @@ def edge_of(
             http.https_export_cert,
             TrustedProxies(http.trusted_proxies) if reads_proxy else None,
             redirect_port,
+            speaks_http2,
         )
     except ConfigError as exc:
         raise ConfigError(f"{listener.kind}: {exc.message}", listener.origin) from exc
@@ -123,10 +140,13 @@ def _port_of(text: str) -> str:
     return str(getattr(parse_address(text.strip()), "port", ""))
 
 
-class ProxiedConnection(HttpConnection):
-    """HTTP behind a balancer that speaks the PROXY protocol."""
+class EdgeConnection(HttpConnection):
+    """HTTP whose beginning decides: on who the client is, and on the version.
 
-    __slots__ = ("_trusted",)
+    ``proxies`` and ``speaks_http2``: see ``Edge``.
+    """
+
+    __slots__ = ("_proxies", "_speaks_http2")
 
     def __init__(
         self,
@@ -135,22 +155,44 @@ class ProxiedConnection(HttpConnection):
         environ: dict[str, object],
         limits: Limits,
         *,
-        trusted: TrustedProxies,
+        proxies: TrustedProxies | None,
+        speaks_http2: bool,
     ) -> None:
         super().__init__(site, stream, environ, limits)
-        self._trusted = trusted
+        self._proxies = proxies
+        self._speaks_http2 = speaks_http2
 
     def _serve(self) -> None:
-        if not self.pending:
+        if self._proxies is not None and not self.pending:
             try:
-                read_proxy_header(self, self._trusted)
+                read_proxy_header(self, self._proxies)
             except RemoteProtocolError as error:
                 # Nothing that could be answered: the client is behind the peer.
                 self.site.report(refusal_of(self, error))
                 return
-            if not self.pending and self.stream.closed:
-                return
+        if self._speaks_http2 and self._is_http2():
+            # Here, because h2 is there only where the extra is installed.
+            from geuwsgi.server.http2.session import Session
+
+            received, self.pending = self.pending, b""
+            Session(self, received).run()
+            return
         super()._serve()
+
+    def _is_http2(self) -> bool:
+        """Read the first bytes into ``pending``; whether they are HTTP/2's."""
+        stream = self.stream
+        stream.deadline = self.site.clock.now + self.limits.head_timeout
+        received = self.pending
+        while len(received) < len(_PREFACE) and _PREFACE.startswith(received):
+            more = stream.recv(READ_SIZE)
+            if not more:
+                break
+            received += more
+        self.pending = received
+        if isinstance(stream, TlsStream) and stream.protocol == "h2":
+            return True
+        return received.startswith(_PREFACE)
 
 
 class RedirectingConnection(HttpConnection):

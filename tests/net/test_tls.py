@@ -21,6 +21,7 @@ from gevent.ssl import SSLContext, SSLSocket
 
 from geuwsgi.errors import ConfigError, Disconnected, PeerTimeout
 from geuwsgi.net.clock import Clock
+from geuwsgi.net.stream import Stream
 from geuwsgi.net.tls import (
     RECHECK_S,
     Certificate,
@@ -553,3 +554,13 @@ def test_an_encrypted_key_does_not_ask_on_the_terminal(
         ServerContexts(
             Certificate(str(made / "one.test.crt"), key), TlsOptions(), print
         )
+
+
+def test_tls_has_its_own_way_of_each_that_touches_the_socket() -> None:
+    inherited = {
+        name
+        for name in vars(Stream)
+        if name.startswith(("send", "recv")) and name not in vars(TlsStream)
+    }
+    # It waits and receives by the methods that TLS has.
+    assert inherited == {"recv_after_wait"}

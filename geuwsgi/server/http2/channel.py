@@ -1,0 +1,216 @@
+"""One stream of HTTP/2, seen as the stream of one exchange.
+
+The exchange writes an HTTP/1.1 response; the channel turns its head into a HEADERS
+frame and what follows into DATA frames, as fast as the client's windows allow.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gevent.event
+
+from geuwsgi.errors import Disconnected, PeerTimeout
+from geuwsgi.server.http2.heads import response_fields
+
+if TYPE_CHECKING:
+    from geuwsgi.server.http2.session import Session
+
+_FILE_BLOCK = 65536
+#: After so many bytes other greenlets have their turn.
+_ONE_GO = 65536
+
+
+class Channel:
+    """The part of ``Stream`` that exchanges and bodies use."""
+
+    __slots__ = (
+        "_ended",
+        "_failure",
+        "_head",
+        "_head_sent",
+        "_in_one_go",
+        "_received",
+        "_session",
+        "_wakeup",
+        "closed",
+        "deadline",
+        "is_whole",
+        "number",
+        "unacknowledged",
+        "was_reset",
+    )
+
+    def __init__(self, session: Session, number: int) -> None:
+        self._session = session
+        self.number = number
+        self._received: deque[bytes] = deque()
+        self._ended = False
+        self._failure: Disconnected | None = None
+        self._head = b""
+        self._head_sent = False
+        self._in_one_go = 0
+        self._wakeup = gevent.event.Event()
+        self.closed = False
+        self.deadline = 0.0
+        #: The response ended as it should.
+        self.is_whole = False
+        self.was_reset = False
+        #: Bytes of the body that the client may not send again yet.
+        self.unacknowledged = 0
+
+    # Told by the session
+
+    def take(self, octets: bytes, counted: int) -> None:
+        """Bytes of the body came; ``counted`` of the window with padding."""
+        self.unacknowledged += counted
+        if octets:
+            self._received.append(octets)
+        self._wakeup.set()
+
+    def end_of_body(self) -> None:
+        self._ended = True
+        self._wakeup.set()
+
+    def fail(self, failure: Disconnected) -> None:
+        """The client reset the stream, or the connection is gone."""
+        self._failure = failure
+        self._wakeup.set()
+
+    def window_opened(self) -> None:
+        self._wakeup.set()
+
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether the client has sent all of the request."""
+        return self._ended
+
+    @property
+    def may_end(self) -> bool:
+        """Whether there is a response, and nobody has cut it."""
+        return self._head_sent and not self.was_reset
+
+    # Reading
+
+    def recv(self, size: int) -> bytes:
+        """Return some of the body, b"" at its end; parks the greenlet."""
+        while not self._received:
+            if self._ended:
+                return b""
+            self._wait(self.deadline)
+        block = self._received.popleft()
+        if len(block) > size:
+            self._received.appendleft(block[size:])
+            block = block[:size]
+        if not self._received and self.unacknowledged:
+            counted, self.unacknowledged = self.unacknowledged, 0
+            self._session.acknowledge(self.number, counted)
+        return block
+
+    # Writing
+
+    def send_all(self, octets: bytes | memoryview) -> None:
+        """Send a piece of an HTTP/1.1 response, its head first."""
+        self._check()
+        if not self._head_sent:
+            self._head += bytes(octets)
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head, octets = self._head[:end], self._head[end + 4 :]
+            self._head = b""
+            # An interim response may come before the final one.
+            self._head_sent = head[9:10] != b"1"
+            self._session.send_head(self.number, response_fields(head))
+            if not self._head_sent:
+                if octets:
+                    self.send_all(octets)
+                return
+        view = memoryview(octets)
+        while view:
+            sent = self._session.send_data(self.number, view)
+            if sent:
+                view = view[sent:]
+                self._in_one_go += sent
+                if self._in_one_go >= _ONE_GO:
+                    self._in_one_go = 0
+                    self._session.let_others_run()
+            else:
+                self._wait(self._session.write_deadline())
+            self._check()
+
+    def send_last(
+        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+    ) -> None:
+        before_waiting()
+        self.send_all(octets)
+
+    send_more = send_all
+
+    def send_file(
+        self,
+        fd: int,
+        offset: int,
+        count: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Send a part of a file, copied into frames."""
+        left = count
+        while left:
+            block = os.pread(fd, min(left, _FILE_BLOCK), offset)
+            if not block:
+                break
+            self.send_all(block)
+            offset += len(block)
+            left -= len(block)
+            if progress is not None:
+                progress(len(block))
+        return count - left
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self.closed:
+            raise Disconnected("the stream is closed")
+
+    def _wait(self, deadline: float) -> None:
+        """Park until something happens; PeerTimeout past the deadline."""
+        self._check()
+        self._wakeup.clear()
+        timeout = None
+        if deadline > 0:
+            timeout = max(deadline - self._session.now(), 0.0)
+        if not self._wakeup.wait(timeout):
+            raise PeerTimeout("the peer was silent for too long")
+        self._check()
+
+    # What else is asked of a stream
+
+    def fileno(self) -> int:
+        """The descriptor of the whole connection."""
+        return self._session.fileno()
+
+    @property
+    def is_waiting(self) -> bool:
+        return False
+
+    def is_overdue(self, now: float) -> bool:
+        return False  # each wait has its own end
+
+    def expire(self) -> None:
+        """Nothing waits on the ticker."""
+
+    def reset_on_close(self) -> None:
+        self.was_reset = True
+
+    def shutdown_write(self) -> None:
+        """The end of the response is told when its exchange has ended."""
+
+    def half_close_and_drain(self, limit: int) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.closed = True
