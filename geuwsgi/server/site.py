@@ -7,6 +7,8 @@ request.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -118,5 +120,12 @@ class Site:
     def report(self, line: str) -> None:
         """Write a line to the log."""
         stamp = "" if self.stamp is None else self.stamp()
-        sys.stderr.write(f"{stamp}{line}\n")
-        sys.stderr.flush()
+        text = f"{stamp}{line}\n"
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            # Closed by the application, or nothing left on the disk. A request must
+            # not fail because nobody can be told about it.
+            with contextlib.suppress(OSError):
+                os.write(2, text.encode("utf-8", "replace"))
