@@ -137,7 +137,7 @@ class Listener:
     def __init__(self, address: str, transports: list[str]) -> None:
         self.heard: list[tuple[str, Any]] = []
         self._news = threading.Condition()
-        self.client = socketio.Client(reconnection=False)
+        self.client = socketio.Client(reconnection=False, request_timeout=20)
         self.client.on("*", self._hear)
         self.client.connect(f"http://{address}", transports=transports, wait_timeout=10)
 
