@@ -8,6 +8,7 @@ whose line changed is made anew and takes over what still fits.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from geuwsgi.cache.backend import CacheBackend
 from geuwsgi.cache.cache import Cache, Log, attach, fresh_geometry, log_to_stderr
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.store import close_store, copy_items, open_store
+from geuwsgi.errors import StartupError
 from geuwsgi.shared.mutex import Wait
 from geuwsgi.shared.region import Region
 
@@ -57,6 +59,7 @@ class Caches:
             for key in spec.unknown:
                 log(f"cache {spec.name!r}: unknown key {key!r}")
             if spec.backend:
+                require_package(spec)
                 continue
             old = previous.local(spec.name) if previous is not None else None
             if old is not None and old.spec == spec:
@@ -83,16 +86,24 @@ class Caches:
     def _find_elsewhere(self, name: str) -> CacheBackend | None:
         found = self._elsewhere.get(name)
         if found is None:
-            there, at, address = name.rpartition("@")
-            if not at:
-                return None
-            # Only processes with a hub come here.
-            from geuwsgi.cache.remote import RemoteCache
-
-            found = RemoteCache(address, there, log=self._log)
-            if len(self._elsewhere) < _MOST_REMOTE_CACHES:
+            found = self._make_elsewhere(name)
+            if found is not None and len(self._elsewhere) < _MOST_REMOTE_CACHES:
                 self._elsewhere[name] = found
         return found
+
+    def _make_elsewhere(self, name: str) -> CacheBackend | None:
+        # Only processes with a hub come here, and these modules want one.
+        for spec in self._specs:
+            if spec.name == name and spec.backend:
+                from geuwsgi.cache.rediscache import RedisCache
+
+                return RedisCache(spec, self._log)
+        there, at, address = name.rpartition("@")
+        if not at:
+            return None
+        from geuwsgi.cache.remote import RemoteCache
+
+        return RemoteCache(address, there, log=self._log)
 
     def __iter__(self) -> Iterator[Cache]:
         return iter(self._caches)
@@ -190,6 +201,15 @@ def _close(cache: Cache) -> None:
     if cache.spec.store:
         close_store(cache)
     cache.region.close()
+
+
+def require_package(spec: CacheSpec) -> None:
+    """Raise StartupError if nothing installed speaks to a cache's backend."""
+    if not any(importlib.util.find_spec(name) for name in ("redis", "valkey")):
+        raise StartupError(
+            f'cache "{spec.name}": {spec.backend} wants the package redis or valkey:'
+            " pip install 'geuwsgi[redis]'"
+        )
 
 
 def _create(spec: CacheSpec, log: Log) -> Cache:

@@ -56,6 +56,8 @@ _FLAGS = (
 )
 # Seconds, of caches kept on another server.
 _SECONDS = ("timeout", "local_ttl")
+# Servers that a cache may be kept on, by the scheme of their URL.
+BACKENDS = ("redis", "rediss", "unix", "valkey", "valkeys")
 HASHES = ("djb33x", "murmur2", "rand", "rr")
 
 
@@ -134,6 +136,9 @@ class CacheSpec:
             return ConfigError(f"cache {self.name!r}: {what}", origin)
 
         if self.backend:
+            scheme = self.backend.partition("://")[0]
+            if scheme not in BACKENDS or "://" not in self.backend:
+                raise refuse(f"there is no backend {self.backend!r}")
             return
         if not 0 < self.items < 1 << 31:
             raise refuse("the maximum number of items is missing (items=N)")

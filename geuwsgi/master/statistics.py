@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from geuwsgi.background.sections import statistics_sections
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared, cores_of
 from geuwsgi.net.listeners import Listener, Spec, open_listeners
@@ -127,14 +128,8 @@ class StatisticsDuty(Duty):
                 prepared.scoreboard,
                 prepared.listeners,
                 details=details,
-                sections=_sections(prepared),
+                sections=statistics_sections(
+                    prepared.commons, prepared.settings, prepared.scoreboard
+                ),
             )
         )
-
-
-def _sections(prepared: Prepared) -> dict[str, Any]:
-    """What other parts contribute, under uWSGI's names; what is not there is left out."""
-    sections: dict[str, Any] = {}
-    if len(prepared.commons.caches):
-        sections["caches"] = prepared.commons.caches.statistics()
-    return sections
