@@ -23,6 +23,7 @@ from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
 from geuwsgi.master.upkeep import UpkeepDuty
 from geuwsgi.master.watch import watch_duties
+from geuwsgi.master.zerg import zerg_duty
 
 
 def make_duties(
@@ -47,6 +48,7 @@ def make_duties(
         _statistics_duty(prepared, started_on, log),
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
         loyalty_duty(settings, prepared.environ, log),
+        zerg_duty(settings, prepared.listeners, log),
     ]
     return [duty for duty in made if duty is not None]
 

@@ -314,6 +314,7 @@ def check_purpose(configuration: Configuration, *, has_inherited: bool) -> None:
             settings.signals.cron,
             settings.signals.cron2,
             settings.spooler.spooler,
+            settings.subscription.zerg,
         )
     ):
         raise StartupError(

@@ -15,6 +15,7 @@ from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.adaptive import first_workers
 from geuwsgi.master.events import Plan, Role
+from geuwsgi.master.zerg import take_zerg_sockets, without_doubles
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
@@ -93,14 +94,17 @@ def prepare(
     if settings.sockets.umask is not None:
         os.umask(settings.sockets.umask)
     existing = former.listeners if former is not None else ()
+    zerg_sockets = take_zerg_sockets(settings, log)
     listeners = open_listeners(
         configuration.listeners,
         socket_options_of(settings),
         protocol=settings.sockets.protocol or "uwsgi",
         abstract=settings.sockets.abstract_socket,
         existing=existing,
-        inherited=inherited,
+        inherited=[*inherited, *zerg_sockets],
     )
+    if zerg_sockets:
+        listeners = without_doubles(listeners)
     try:
         commons = Commons.create(
             settings, previous=former.commons if former else None, log=log

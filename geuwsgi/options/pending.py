@@ -225,7 +225,7 @@ _WAITING = {
         vassal-sos-backlog
         zeus
     """,
-    "there are no subscriptions and no zerg mode yet": """
+    "there are no subscriptions and no zerg pools yet": """
         auto-weight
         subscribe-to
         start-unsubscribed
@@ -247,10 +247,7 @@ _WAITING = {
         subscriptions-use-credentials
         unsubscribe-on-graceful-reload
         weight
-        zerg
-        zerg-fallback
         zergpool
-        zerg-server
     """,
     "there are no routers yet": """
         fastrouter

@@ -1,0 +1,111 @@
+"""Giving the listening sockets of an instance to others, and taking theirs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+
+from geuwsgi.errors import StartupError
+from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.net.inherited import InheritedSocket
+from geuwsgi.net.listener import Listener
+from geuwsgi.net.zerg import give_sockets, open_server, take_sockets
+from geuwsgi.options import Settings
+
+
+class ZergServerDuty(Duty):
+    """Gives the sockets of the generation that serves to whoever connects."""
+
+    def __init__(
+        self,
+        path: str,
+        mode: int | None,
+        listeners: list[Listener],
+        log: Callable[[str], None],
+    ) -> None:
+        self.key = ("zerg-server", path, mode)
+        self._path = path if path.startswith("@") else os.path.abspath(path)
+        self._mode = mode
+        self._listeners = listeners
+        self._log = log
+        self._desk: Desk | None = None
+        self._server: socket.socket | None = None
+
+    def begin(self, desk: Desk) -> None:
+        """Raises StartupError if the path cannot be listened at."""
+        self._server = open_server(self._path, self._mode)
+        self._desk = desk
+        desk.watch(self._server.fileno(), self._give)
+        self._log(f"*** zerg server enabled on {self._path} ***")
+
+    def follow(self, successor: Duty) -> None:
+        assert isinstance(successor, ZergServerDuty)
+        self._listeners = successor._listeners
+
+    def end(self) -> None:
+        if self._server is None:
+            return
+        assert self._desk is not None
+        self._desk.unwatch(self._server.fileno())
+        self._server.close()
+        self._server = None
+        if not self._path.startswith("@"):
+            os.unlink(self._path)
+
+    def _give(self) -> None:
+        assert self._server is not None
+        try:
+            visitor, _ = self._server.accept()
+        except BlockingIOError:
+            return
+        with visitor:
+            filenos = dict.fromkeys(listener.fileno() for listener in self._listeners)
+            try:
+                give_sockets(visitor, list(filenos))
+            except OSError as exc:
+                self._log(f"zerg-server: sockets were not taken: {exc.strerror}")
+
+
+def zerg_duty(
+    settings: Settings, listeners: list[Listener], log: Callable[[str], None]
+) -> ZergServerDuty | None:
+    path = settings.subscription.zerg_server
+    if not path:
+        return None
+    return ZergServerDuty(path, settings.sockets.chmod_socket, listeners, log)
+
+
+def take_zerg_sockets(
+    settings: Settings, log: Callable[[str], None]
+) -> list[InheritedSocket]:
+    """The sockets of the zerg servers that ``settings`` name.
+
+    Raises StartupError, unless zerg-fallback lets the instance go on without.
+    """
+    options = settings.subscription
+    taken: list[InheritedSocket] = []
+    try:
+        for path in options.zerg:
+            taken += take_sockets(path)
+    except StartupError as exc:
+        for passed in taken:
+            os.close(passed.fd)
+        if not options.zerg_fallback:
+            raise
+        log(f"{exc}; going on without (zerg-fallback)")
+        return []
+    return taken
+
+
+def without_doubles(listeners: list[Listener]) -> list[Listener]:
+    """Close the listeners that have the name of an earlier one; return the others.
+
+    A site that names its addresses for zerg-fallback has them already at a reload,
+    when the zerg server gives them once more.
+    """
+    kept: dict[str, Listener] = {}
+    for listener in listeners:
+        if kept.setdefault(listener.name, listener) is not listener:
+            listener.close()
+    return list(kept.values())

@@ -1,0 +1,99 @@
+"""Instances that share their listening sockets."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from geuwsgi.errors import StartupError
+from geuwsgi.master.zerg import ZergServerDuty, take_zerg_sockets
+from geuwsgi.net.listeners import Spec, open_listeners
+from geuwsgi.net.zerg import open_server, take_sockets
+from geuwsgi.options import Settings, Subscription
+from geuwsgi.testing.process import ServerProcess
+from tests.master.desk import PaperDesk
+from tests.master.site import Site
+
+
+def test_whoever_connects_is_given_the_sockets(tmp_path: Path) -> None:
+    path = str(tmp_path / "zerg.sock")
+    listeners = open_listeners(
+        [Spec("socket", "127.0.0.1:0"), Spec("http-socket", "127.0.0.1:0")]
+    )
+    desk = PaperDesk()
+    duty = ZergServerDuty(path, 0o600, listeners, lambda line: None)
+    duty.begin(desk)
+    (give,) = desk.watched.values()
+    giver = threading.Thread(
+        target=_when_readable, args=(next(iter(desk.watched)), give)
+    )
+    giver.start()
+    taken = take_sockets(path)
+    giver.join()
+    names = []
+    for passed in taken:
+        with socket.socket(fileno=passed.fd) as one:
+            names.append(one.getsockname())
+    assert names == [listener.socket.getsockname() for listener in listeners]
+    duty.end()
+    assert not os.path.exists(path)
+    for listener in listeners:
+        listener.close()
+
+
+def _when_readable(fileno: int, callback: Callable[[], None]) -> None:
+    select.select([fileno], [], [], 10)
+    callback()
+
+
+def test_without_a_server_the_start_fails_unless_it_may_fall_back(
+    tmp_path: Path,
+) -> None:
+    lines: list[str] = []
+    path = str(tmp_path / "none.sock")
+    with pytest.raises(StartupError, match="no sockets from"):
+        take_zerg_sockets(Settings(subscription=Subscription(zerg=(path,))), print)
+    settings = Settings(subscription=Subscription(zerg=(path,), zerg_fallback=True))
+    assert take_zerg_sockets(settings, lines.append) == []
+    assert "going on without" in lines[0]
+
+
+def test_who_sends_no_sockets_is_no_zerg_server(tmp_path: Path) -> None:
+    path = str(tmp_path / "other.sock")
+    with open_server(path, None) as server:
+        server.setblocking(True)
+
+        def answer() -> None:
+            visitor, _ = server.accept()
+            with visitor:
+                visitor.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        with pytest.raises(StartupError, match="is no zerg server"):
+            take_sockets(path)
+        answering.join()
+
+
+@pytest.mark.e2e
+def test_a_second_instance_serves_the_sockets_of_the_first(site: Site) -> None:
+    server = site.start("zerg-server = %d/zerg.sock\n", workers=1)
+    arguments = "--zerg zerg.sock --master --protocol http --module app --gevent 5"
+    second = ServerProcess(arguments.split(), directory=site.directory)
+    with second:
+        second.wait_for_log("spawned uWSGI worker", timeout=30)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=30) == 0
+        assert site.version() == "one"
+        site.write_version("two")
+        # The zerg server is gone: what serves goes on.
+        second.send_signal(signal.SIGHUP)
+        second.wait_for_log("no sockets from", timeout=30)
+        assert site.version() == "one"
