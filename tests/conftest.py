@@ -8,6 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from geuwsgi.testing.process import ServerProcess
+
+TESTS = Path(__file__).parent
+# Tests that start servers take seconds: they run on one Python (tox -e slow) …
+SLOW_DIRECTORIES = ("e2e", "examples", "websocket")
+# … but for these, which show that the server works at all.
+ON_EVERY_PYTHON = (
+    "e2e/test_http.py",
+    "e2e/test_wsgi.py",
+    "e2e/test_uwsgi.py",
+    "e2e/test_long_polls.py",
+    "e2e/test_processes.py",
+    "examples/test_chat_application.py",
+    "websocket/test_api.py",
+    "websocket/test_engine.py",
+)
+
 Cut = Callable[[bytes], list[bytes]]
 
 
@@ -48,6 +65,23 @@ def _children() -> set[int]:
         except OSError:  # the thread ended meanwhile
             continue
     return found
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _is_slow(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    path = item.path.relative_to(TESTS)
+    if str(path) in ON_EVERY_PYTHON:
+        return False
+    if path.parts[0] in SLOW_DIRECTORIES:
+        return True
+    assert isinstance(item, pytest.Function)
+    starts_servers = ServerProcess in vars(item.module).values()
+    return starts_servers or "geuwsgi_server" in item.fixturenames
 
 
 @pytest.fixture(autouse=True)
