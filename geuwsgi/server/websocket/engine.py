@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sys
-import termios
-from fcntl import ioctl
 from typing import TYPE_CHECKING, Final
 
 import gevent
@@ -41,6 +38,7 @@ from geuwsgi.protocol.websocket import (
 )
 from geuwsgi.server.websocket.closed import WebSocketClosed
 from geuwsgi.server.websocket.outbox import Outbox
+from geuwsgi.server.websocket.unread import unread_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +57,6 @@ _RECEIVE_SIZE: Final = 65536
 _DISCARD_BYTES: Final = 1 << 20
 _LINGER_S: Final = 2.0
 _EMPTY_PING: Final = encode_frame(PING, b"")
-_NO_BYTES: Final = bytes(4)
 
 
 class WebSocket:
@@ -78,7 +75,6 @@ class WebSocket:
         "_heard",
         "_more",
         "_outbox",
-        "_peekable",
         "_receiving",
         "_settings",
         "_silent",
@@ -88,6 +84,7 @@ class WebSocket:
         "close_code",
         "close_reason",
         "opcode",
+        "peekable",
         "subprotocol",
     )
 
@@ -118,7 +115,7 @@ class WebSocket:
         self._heard = False  # since the last tick
         self._more = False  # the last read was a full one
         self._silent = 0  # ticks
-        self._peekable = peekable
+        self.peekable = peekable
         self._unread = 0  # bytes in the kernel when a tick last looked
         if received:
             decoder.feed(received)
@@ -132,11 +129,6 @@ class WebSocket:
     def bytes_sent(self) -> int:
         return self._outbox.sent
 
-    @property
-    def is_peekable(self) -> bool:
-        """Whether what the kernel holds is what the peer said."""
-        return self._peekable
-
     def move(self, make: Callable[[bytes], Stream]) -> bool:
         """Go on with another stream, one that can be peeked at.
 
@@ -147,7 +139,7 @@ class WebSocket:
             return False
         self._stream = stream = make(self._decoder.take_unread())
         self._outbox.move(stream)
-        self._peekable = True
+        self.peekable = True
         return True
 
     # Receiving
@@ -166,7 +158,7 @@ class WebSocket:
                 return message
             if self._state == _CLOSED:
                 raise self._closed()
-            if leave_rest and self._peekable:
+            if leave_rest and self.peekable:
                 self._park()
                 message = self._peek()
                 if message is not None:
@@ -186,7 +178,7 @@ class WebSocket:
             return message
         if self._state == _CLOSED:
             raise self._closed()
-        if self._peekable:
+        if self.peekable:
             return self._peek()
         while True:
             try:
@@ -251,7 +243,6 @@ class WebSocket:
         self._decoder.feed(received)
 
     def _park(self) -> None:
-        """Park the greenlet until there is something to read."""
         self._check_receiver()
         self._receiving = True
         try:
@@ -301,7 +292,6 @@ class WebSocket:
                 return message
 
     def _answer(self, kind: int) -> None:
-        """Do what a control frame asks for."""
         decoder = self._decoder
         if kind == PING:
             if self._state == _OPEN:
@@ -452,7 +442,6 @@ class WebSocket:
             self._stream.shutdown_write()
 
     def _lose(self) -> None:
-        """The connection is gone, or is of no use any more."""
         self._state = _CLOSED
         self._outbox.shut = True
 
@@ -498,7 +487,7 @@ class WebSocket:
         settings = self._settings
         # While nobody receives, the answers to pings pile up in the kernel.
         if not self._receiving:
-            unread = _unread_bytes(self._stream.fileno())
+            unread = unread_bytes(self._stream.fileno())
             if unread != self._unread:
                 self._unread = unread
                 self._silent = 0
@@ -508,10 +497,3 @@ class WebSocket:
                 self._outbox.write_ping(_EMPTY_PING)
         elif self._silent >= settings.ping_after + settings.pong_within:
             self._vanish("no answer to a ping")
-
-
-def _unread_bytes(fd: int) -> int:
-    try:
-        return int.from_bytes(ioctl(fd, termios.FIONREAD, _NO_BYTES), sys.byteorder)
-    except OSError:
-        return 0

@@ -166,7 +166,7 @@ class Upgrade:
         if exchange is None:
             return -1
         websocket = self.websocket
-        if websocket is not None and not websocket.is_peekable:
+        if websocket is not None and not websocket.peekable:
             websocket.move(self._relayed)
         if self._relay is not None:
             return self._relay.plain.fileno()
