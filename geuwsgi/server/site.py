@@ -107,6 +107,10 @@ class Site:
     #: went.
     hand_over: Callable[[int, Connection, bytes], bool] = lambda *_: False
     harakiri: float = 0.0
+    #: Told of each exception that leaves the application.
+    exception_seen: Callable[[BaseException], None] | None = None
+    #: Send tracebacks to clients (uWSGI: catch-exceptions); never on a public site.
+    shows_exceptions: bool = False
     worker_id: int = 1
     trust_forwarded_proto: bool = True
     quiet_disconnects: bool = True

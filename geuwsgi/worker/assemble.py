@@ -145,6 +145,7 @@ def build_server(
     server.siblings = [
         board.row(index) for index in range(board.slots) if index != slot.index
     ]
+    site.shows_exceptions = settings.wsgi.catch_exceptions
     if settings.wsgi.wsgi_disable_file_wrapper:
         del site.base_environ["wsgi.file_wrapper"]
     _set_request_log(server, settings, slot, request_log_fd)
