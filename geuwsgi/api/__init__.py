@@ -15,6 +15,7 @@ from typing import Any
 from geuwsgi.api import (
     basic,
     cache,
+    channels,
     descriptors,
     extras,
     locks,
@@ -49,6 +50,7 @@ _PARTS = (
     spooler,
     rpc,
     metrics,
+    channels,
     extras,
 )
 

@@ -23,6 +23,7 @@ from geuwsgi.cache.preload import preload
 from geuwsgi.cache.spec import CacheSpec, cache_specs
 from geuwsgi.errors import ConfigError
 from geuwsgi.shared.areas import SharedAreas
+from geuwsgi.shared.broadcast import Broadcast
 from geuwsgi.shared.handovers import Handovers
 from geuwsgi.shared.mailboxes import Mailboxes
 from geuwsgi.shared.metrics import Metrics
@@ -64,6 +65,7 @@ class Commons:
     roster: Roster | None = None
     metrics: Metrics | None = None
     snmp: SnmpNumbers | None = None
+    broadcast: Broadcast | None = None
 
     @cached_property
     def router(self) -> SignalRouter | None:
@@ -103,6 +105,7 @@ class Commons:
             ),
             metrics=_metrics(settings, old.metrics),
             snmp=_snmp(settings, old.snmp),
+            broadcast=_broadcast(settings, old.broadcast),
         )
 
     def _parts(self) -> dict[str, Part]:
@@ -117,6 +120,7 @@ class Commons:
             "roster": self.roster,
             "metrics": self.metrics,
             "snmp": self.snmp,
+            "broadcast": self.broadcast,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -165,6 +169,7 @@ class Commons:
             self.signal_table,
             self.metrics,
             self.snmp,
+            self.broadcast,
         ):
             if part is not None:
                 part.enter_process(wait)
@@ -199,6 +204,7 @@ _KINDS: Mapping[str, Any] = {
     "roster": Roster,
     "metrics": Metrics,
     "snmp": SnmpNumbers,
+    "broadcast": Broadcast,
 }
 
 
@@ -313,3 +319,11 @@ def _snmp(settings: Settings, old: SnmpNumbers | None) -> SnmpNumbers | None:
     if settings.stats.snmp is None:
         return None
     return old or SnmpNumbers.create()
+
+
+def _broadcast(settings: Settings, old: Broadcast | None) -> Broadcast:
+    # During a reload two generations want to hear.
+    count = 2 * (settings.workers.processes + mule_count(settings)) + 4
+    if old is not None and len(old.boxes) >= count:
+        return old
+    return Broadcast.create(count)

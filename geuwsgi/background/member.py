@@ -12,6 +12,7 @@ from geuwsgi.background.inbox import Handler, SignalInbox
 from geuwsgi.background.rpc import RpcTable
 
 if TYPE_CHECKING:
+    from geuwsgi.background.channels import Channels
     from geuwsgi.shared.mailboxes import Mailbox, Mailboxes
 
 
@@ -22,6 +23,7 @@ class Background:
         self.handlers: dict[int, Handler] = {}
         self.inbox = SignalInbox(self.handlers, "template")
         self.rpc = RpcTable()
+        self.channels: Channels | None = None
         #: What pings are answered with (``uwsgi.set_warning_message``).
         self.warning = b""
 

@@ -9,6 +9,9 @@ from geuwsgi.options.kinds import BYTES, FLAG, INT, TEXT, TEXTS
 class Shared(Section):
     """Memory shared between processes: queue, locks, areas, metrics."""
 
+    channels: str | None = option(
+        "pass the messages of geuwsgi.channel through this Redis server", TEXT
+    )
     metric_alarm: tuple[str, ...] = option(
         "raise an alarm at a value of a metric",
         TEXTS,

@@ -31,6 +31,8 @@ def with_signals(
     serving: Serving, context: ApiContext, order: Order, slot: ScoreboardSlot
 ) -> Serving:
     """Have a process receive uwsgi signals while it serves."""
+    if context.background.channels is not None:
+        context.background.channels.enter_process()
     boxes = context.commons.mailboxes
     if boxes is None:
         return serving

@@ -21,6 +21,8 @@ from uwsgidecorators import (
     timer,
 )
 
+import geuwsgi
+
 
 def tell(text: str) -> None:
     sys.stderr.write(f"@ {text}\n")
@@ -68,6 +70,11 @@ def remote_who() -> bytes:
     return who().encode()
 
 
+geuwsgi.channel("room").subscribe(
+    lambda message: tell(f"heard {message.decode()} in {who()}")
+)
+
+
 def locked(query: dict[str, str]) -> str:
     with uwsgi.locked(0, timeout=5):
         began = time.time()
@@ -92,6 +99,7 @@ PAGES: dict[str, Callable[[dict[str, str]], Any]] = {
     "/locked": locked,
     "/leave-locked": leave_locked,
     "/is-locked": lambda query: uwsgi.is_locked(1),
+    "/publish": lambda query: geuwsgi.channel("room").publish(query["v"]),
     "/pids": lambda query: uwsgi.spooler_pids(),
 }
 

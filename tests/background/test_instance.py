@@ -84,6 +84,10 @@ def test_processes_share_and_work_together(site: Site) -> None:
     site.server.wait_for_log("@ hello in mule 1")
     site.get("/spool?n=1")
     site.server.wait_for_log("@ task 1 in spooler")
+    # Channels.
+    site.get("/publish?v=news")
+    for who in ("worker 1", "worker 2", "mule 1", "mule 2"):
+        site.server.wait_for_log(f"@ heard news in {who}")
     # Other servers.
     assert remote.call(site.uwsgi, b"who", []) in (b"worker 1", b"worker 2")
     remote.send_signal(site.uwsgi, 17)
