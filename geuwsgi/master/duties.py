@@ -17,13 +17,13 @@ from geuwsgi.master.inotify import fs_duties
 from geuwsgi.master.loyalty import loyalty_duty
 from geuwsgi.master.metrics import metrics_duty
 from geuwsgi.master.notify import notify_duty
-from geuwsgi.master.prepared import Prepared
+from geuwsgi.master.prepared import Prepared, socket_options_of
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
 from geuwsgi.master.upkeep import UpkeepDuty
 from geuwsgi.master.watch import watch_duties
-from geuwsgi.master.zerg import zerg_duty
+from geuwsgi.master.zerg import zerg_duty, zerg_pool_duties
 
 
 def make_duties(
@@ -49,6 +49,7 @@ def make_duties(
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
         loyalty_duty(settings, prepared.environ, log),
         zerg_duty(settings, prepared.listeners, log),
+        *zerg_pool_duties(settings, socket_options_of(settings), log),
     ]
     return [duty for duty in made if duty is not None]
 

@@ -245,11 +245,12 @@ class Emperor:
 
     def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
         recruiting = self.rule.recruiting
-        uid, gid = recruiting.owner(vassal) or (None, None)
-        if uid is not None and os.getuid():
-            if uid != os.getuid():
-                raise StartupError(f"only root can run it as its owner, uid {uid}")
-            uid = gid = None
+        owner = recruiting.owner(vassal)
+        if owner is not None and os.getuid():
+            if owner[0] != os.getuid():
+                raise StartupError(f"only root can run it as its owner, uid {owner[0]}")
+            owner = None
+        uid, gid = owner or (None, None)
         ours, theirs = socket.socketpair()
         try:
             environ = self._environ()
@@ -265,7 +266,7 @@ class Emperor:
                 start_new_session=True,
                 user=uid,
                 group=gid,
-                extra_groups=None if gid is None else [gid],
+                extra_groups=recruiting.groups(*owner) if owner else None,
             )
         except BaseException:
             ours.close()

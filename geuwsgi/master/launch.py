@@ -225,6 +225,8 @@ class _Launch:
         else:
             titles.set("emperor")
         rule = Rule.of(settings, first.environ, os.getcwd())
+        if options.emperor_subreaper:
+            become_subreaper()
         self._release()
         first.close()
         throne = Throne(
@@ -276,6 +278,7 @@ def is_lone(settings: Settings) -> bool:
         or settings.workers.processes != 1
         or settings.logging.log_master
         or settings.emperor.emperor
+        or settings.subscription.zergpool
     )
 
 
@@ -315,6 +318,7 @@ def check_purpose(configuration: Configuration, *, has_inherited: bool) -> None:
             settings.signals.cron2,
             settings.spooler.spooler,
             settings.subscription.zerg,
+            settings.subscription.zergpool,
         )
     ):
         raise StartupError(

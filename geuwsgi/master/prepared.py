@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geuwsgi.background.commons import Commons
 from geuwsgi.background.counts import mule_count, spooler_count
@@ -90,6 +90,8 @@ def prepare(
     settings = configuration.settings
     check_hooks(settings.hooks)  # before anything opens
     plan = plan_of(settings)
+    if settings.subscription.zergpool and not configuration.listeners:
+        plan = replace(plan, members={**plan.members, Role.WORKER: 0})
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:
         os.umask(settings.sockets.umask)

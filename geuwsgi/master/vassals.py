@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import pwd
 import shlex
+import shutil
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -125,14 +128,14 @@ class Recruiting:
     after: tuple[str, ...]
     commands: tuple[str, ...]
     is_tyrant: bool = False
+    with_users_groups: bool = False
     runs_executables: bool = False
 
     @classmethod
     def of(cls, options: Emperor, hooks: Hooks) -> Recruiting:
         """What the options say. Raises ConfigError for hooks that cannot be run."""
-        wrapper = options.emperor_wrapper
         return cls(
-            program=(wrapper,) if wrapper else _own_command(),
+            program=_program(options),
             before=tuple(
                 [
                     *_each("--inherit", options.vassals_inherit_before),
@@ -152,6 +155,7 @@ class Recruiting:
                 *_start_hook(options.vassals_start_hook),
             ),
             is_tyrant=options.emperor_tyrant,
+            with_users_groups=options.emperor_tyrant_initgroups,
             runs_executables=options.emperor_magic_exec,
         )
 
@@ -180,6 +184,13 @@ class Recruiting:
             raise StartupError("a tyrant does not run vassals that belong to root")
         return vassal.uid, vassal.gid
 
+    def groups(self, uid: int, gid: int) -> list[int]:
+        """The groups of a vassal that runs as ``uid`` and ``gid``."""
+        if self.with_users_groups:
+            with contextlib.suppress(KeyError):
+                return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+        return [gid]
+
 
 def _each(flag: str, values: Iterable[str]) -> Iterator[str]:
     for value in values:
@@ -197,6 +208,21 @@ def _hook_commands(texts: Iterable[str]) -> Iterator[str]:
         if action.name not in ("exec", "safeexec"):
             raise ConfigError(f"hook-as-vassal: {text!r}: only exec can be run there")
         yield action.argument if action.name == "exec" else f"{action.argument} || true"
+
+
+def _program(options: Emperor) -> tuple[str, ...]:
+    """What is started: the first wrapper that is there, else this server."""
+    wrapper = options.emperor_wrapper
+    for program in options.emperor_wrapper_override:
+        if shutil.which(program):
+            return (program,)
+    if not wrapper:
+        return _own_command()
+    if not shutil.which(wrapper):
+        for program in options.emperor_wrapper_fallback:
+            if shutil.which(program):
+                return (program,)
+    return (wrapper,)
 
 
 def _own_command() -> tuple[str, ...]:

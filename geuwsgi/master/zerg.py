@@ -6,10 +6,11 @@ import os
 import socket
 from collections.abc import Callable
 
-from geuwsgi.errors import StartupError
+from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listener import Listener
+from geuwsgi.net.listeners import SocketOptions, Spec, open_listeners
 from geuwsgi.net.zerg import give_sockets, open_server, take_sockets
 from geuwsgi.options import Settings
 
@@ -109,3 +110,59 @@ def without_doubles(listeners: list[Listener]) -> list[Listener]:
         if kept.setdefault(listener.name, listener) is not listener:
             listener.close()
     return list(kept.values())
+
+
+class ZergPoolDuty(Duty):
+    """Holds listening sockets that it serves nothing on, for zerg clients."""
+
+    def __init__(
+        self,
+        path: str,
+        addresses: tuple[str, ...],
+        options: SocketOptions,
+        log: Callable[[str], None],
+    ) -> None:
+        self.key = ("zerg-pool", path, addresses, options)
+        self._path = path
+        self._addresses = addresses
+        self._options = options
+        self._log = log
+        self._listeners: list[Listener] = []
+        self._server: ZergServerDuty | None = None
+
+    def begin(self, desk: Desk) -> None:
+        """Raises StartupError or ConfigErrors for what cannot be listened at."""
+        specs = [Spec("socket", address) for address in self._addresses]
+        self._listeners = open_listeners(specs, self._options)
+        for index, listener in enumerate(self._listeners):
+            self._log(listener.describe(index))
+        self._server = ZergServerDuty(
+            self._path, self._options.mode, self._listeners, self._log
+        )
+        self._server.begin(desk)
+
+    def end(self) -> None:
+        if self._server is not None:
+            self._server.end()
+            self._server = None
+        for listener in self._listeners:
+            listener.close(vacuum=True)
+        self._listeners = []
+
+
+def parse_pool(text: str) -> tuple[str, tuple[str, ...]]:
+    """Read ``path:address,address`` of zerg-pool. Raises ConfigError."""
+    path, _, addresses = text.partition(":")
+    if not path or not addresses:
+        raise ConfigError(f"zerg-pool: {text!r} is not path:address,address")
+    return path, tuple(filter(None, addresses.split(",")))
+
+
+def zerg_pool_duties(
+    settings: Settings, options: SocketOptions, log: Callable[[str], None]
+) -> list[ZergPoolDuty]:
+    """Raises ConfigError for pools that cannot be meant."""
+    return [
+        ZergPoolDuty(*parse_pool(text), options, log)
+        for text in settings.subscription.zergpool
+    ]

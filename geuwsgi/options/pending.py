@@ -210,22 +210,18 @@ _WAITING = {
         emperor-on-demand-exec
         emperor-on-demand-ext
         emperor-proxy-socket
-        emperor-subreaper
         emperor-trigger-socket
-        emperor-tyrant-initgroups
         emperor-use-fork-server
         emperor-wait-for-command
         emperor-wait-for-command-ignore
         emperor-wrapper-attr
-        emperor-wrapper-fallback
-        emperor-wrapper-override
         fork-server
         vassal-fork-base
         vassal-sos
         vassal-sos-backlog
         zeus
     """,
-    "there are no subscriptions and no zerg pools yet": """
+    "there are no subscriptions yet": """
         auto-weight
         subscribe-to
         start-unsubscribed
@@ -247,7 +243,6 @@ _WAITING = {
         subscriptions-use-credentials
         unsubscribe-on-graceful-reload
         weight
-        zergpool
     """,
     "there are no routers yet": """
         fastrouter

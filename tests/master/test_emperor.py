@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -277,6 +278,30 @@ def test_options_of_vassals_come_in_the_order_of_uwsgi() -> None:
         "/bin/run --inherit inhb --include incb --set x=y "
         "--ini a.ini --inherit inh --include inc"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "program"),
+    [
+        (Emperor(emperor_wrapper="/bin/sh"), "/bin/sh"),
+        (
+            Emperor(
+                emperor_wrapper="/bin/sh", emperor_wrapper_override=("/none", "/bin/ls")
+            ),
+            "/bin/ls",
+        ),
+        (
+            Emperor(emperor_wrapper="/none", emperor_wrapper_fallback=("/bin/ls",)),
+            "/bin/ls",
+        ),
+        (Emperor(emperor_wrapper="/none"), "/none"),
+        (Emperor(emperor_wrapper_fallback=("/bin/ls",)), sys.executable),
+    ],
+)
+def test_the_first_wrapper_that_is_there_is_started(
+    options: Emperor, program: str
+) -> None:
+    assert Recruiting.of(options, Hooks()).arguments(file("a.ini"))[0] == program
 
 
 def test_an_executable_file_is_run_if_asked(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from geuwsgi.errors import StartupError
-from geuwsgi.master.zerg import ZergServerDuty, take_zerg_sockets
+from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.master.zerg import ZergServerDuty, parse_pool, take_zerg_sockets
 from geuwsgi.net.listeners import Spec, open_listeners
 from geuwsgi.net.zerg import open_server, take_sockets
 from geuwsgi.options import Settings, Subscription
+from geuwsgi.testing.client import free_port
 from geuwsgi.testing.process import ServerProcess
 from tests.master.desk import PaperDesk
 from tests.master.site import Site
@@ -97,3 +98,27 @@ def test_a_second_instance_serves_the_sockets_of_the_first(site: Site) -> None:
         second.send_signal(signal.SIGHUP)
         second.wait_for_log("no sockets from", timeout=30)
         assert site.version() == "one"
+
+
+def test_a_pool_is_a_path_and_addresses() -> None:
+    pool = parse_pool("/run/pool:127.0.0.1:3031,/tmp/x.sock")
+    assert pool == ("/run/pool", ("127.0.0.1:3031", "/tmp/x.sock"))
+    with pytest.raises(ConfigError, match="is not path:address"):
+        parse_pool("/run/pool")
+
+
+@pytest.mark.e2e
+def test_a_pool_holds_sockets_and_serves_nothing(tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    path = tmp_path / "pool.sock"
+    arguments = ["--zerg-pool", f"{path}:{address}"]
+    with ServerProcess(arguments, directory=tmp_path) as pool:
+        pool.wait_for_log("zerg server enabled", timeout=30)
+        (passed,) = take_sockets(str(path))
+        with socket.socket(fileno=passed.fd) as one:
+            host, port = one.getsockname()
+        assert f"{host}:{port}" == address
+        pool.send_signal(signal.SIGTERM)
+        assert pool.wait(timeout=30) == 0
+        assert not path.exists()
+        assert "spawned uWSGI worker" not in pool.log
