@@ -36,8 +36,8 @@ _REQUESTS = {
 _WITHOUT_MEANING = {
     "f": "the master is never forked anew: a reload starts fresh interpreters",
     "S": "there are no subscriptions to block",
-    "B": "there is no emperor to help",
-    "E": "there is no emperor to look for vassals",
+    "B": "an emperor has no reinforcements to send",
+    "E": "an emperor looks for vassals every emperor-freq seconds",
 }
 
 

@@ -297,6 +297,8 @@ def is_only_emperor(settings: Settings, *, has_listeners: bool) -> bool:
             settings.spooler.changed(),
             settings.stats.stats,
             settings.logging.log_master,
+            settings.process.master_fifo,
+            settings.subscription.zergpool,
         )
     )
 

@@ -90,8 +90,6 @@ def prepare(
     settings = configuration.settings
     check_hooks(settings.hooks)  # before anything opens
     plan = plan_of(settings)
-    if settings.subscription.zergpool and not configuration.listeners:
-        plan = replace(plan, members={**plan.members, Role.WORKER: 0})
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:
         os.umask(settings.sockets.umask)
@@ -115,6 +113,8 @@ def prepare(
         for listener in dropped(listeners, existing):
             listener.close(vacuum=True)
         raise
+    if not listeners and (settings.subscription.zergpool or settings.emperor.emperor):
+        plan = replace(plan, members={**plan.members, Role.WORKER: 0})
     known = {id(listener.socket) for listener in existing}
     for index, listener in enumerate(listeners):
         if id(listener.socket) not in known:
