@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from geuwsgi.config import Configuration, Exit, SystemHost, load
 from geuwsgi.config.queries import answer, answer_from
 from geuwsgi.errors import ConfigError, ConfigErrors, GeuwsgiError, StartupError
+from geuwsgi.log.forgiving import forgive
 from geuwsgi.master.commands import find_command
 from geuwsgi.master.launch import Command, launch
 
@@ -71,6 +72,7 @@ def _serve(arguments: list[str]) -> int:
 
 def _launch(command: Command, configuration: Configuration) -> int:
     """Run the instance, and if it fails, the one of ``fallback-config``."""
+    forgive()
     fallback = configuration.settings.reload.fallback_config
     try:
         status = launch(command, configuration)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gevent import monkey
 
 from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.log.forgiving import forgive
 from geuwsgi.worker.boot import NO_FD, Boot
 from geuwsgi.worker.fork import die_with_parent, fork_grandchild
 from geuwsgi.worker.instance import Instance
@@ -48,7 +49,7 @@ _PLAIN_SOCKET: type[socket.socket] = monkey.get_original("socket", "socket")
 def run(boot_fd: int) -> NoReturn:
     """Live as the record behind ``boot_fd`` says, then exit the process."""
     boot = Boot.read(boot_fd)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    forgive()
     try:
         instance = Instance(boot)
         status = (
