@@ -74,7 +74,7 @@ class PidFile:
     def write(self, pid: int) -> None:
         """Raises StartupError if it cannot be written."""
         try:
-            with open(self.path, "w", encoding="ascii") as file:
+            with open(self.path, "w", encoding="ascii", opener=_opener) as file:
                 file.write(f"{pid}\n")
         except OSError as exc:
             raise StartupError(
@@ -98,6 +98,12 @@ class PidFile:
         except OSError:
             return False
         return True
+
+
+def _opener(path: str, flags: int) -> int:
+    # Whoever can write it chooses what the next reload or stop signals: not for
+    # others, whatever the umask says.
+    return os.open(path, flags, 0o644)
 
 
 def read_pidfile(path: str) -> int:

@@ -1,0 +1,167 @@
+"""Slow peers and many of them; a normal request hardly notices."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from geuwsgi.testing.client import Client, connect, get
+from geuwsgi.testing.process import ServerProcess
+from tests.faults.conftest import start
+
+#: Each of these peers, this many times at once.
+PEERS = 200
+
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+BIG = b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ServerProcess, str]]:
+    """One worker with few cores: who holds one without need is noticed."""
+    apps = tmp_path_factory.mktemp("slow")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    (apps / "plain.py").write_text(
+        "def application(environ, start_response):\n"
+        "    body = environ['wsgi.input'].read()\n"
+        "    if environ['PATH_INFO'] == '/big':\n"
+        "        body = b'x' * 12000000\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [body]\n"
+    )
+    server, address = start(
+        apps,
+        "processes = 1\ngevent = 4\nlisten = 1024\ndisable-logging = true\n",
+        module="plain:application",
+    )
+    try:
+        with server:
+            yield server, address
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def worker_of(server: ServerProcess) -> int:
+    return int(server.wait_for_log(r"spawned uWSGI worker 1 \(pid: (\d+)")[-1][1])
+
+
+def resident_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise AssertionError("no VmRSS")
+
+
+def open_sockets(pid: int) -> int:
+    count = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            count += link.readlink().name.startswith("socket:")
+    return count
+
+
+def median_of_requests(address: str, count: int = 40) -> float:
+    """Seconds that a request on a connection of its own takes."""
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        assert get(address).status == 200
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n"
+CASES = {
+    "half a head": b"GET / HTTP/1.1\r\nHost: a\r\nX: ",
+    "one byte": b"G",
+    "nothing": b"",
+    "a head and a part of its body": HEAD + b"x" * 10,
+    "a request whose answer nobody reads": BIG,
+    "many requests whose answers nobody reads": GET * 2000,
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_slow_peers_hold_nobody_up(
+    served: tuple[ServerProcess, str], case: str
+) -> None:
+    server, address = served
+    pid = worker_of(server)
+    median_of_requests(address)
+    before, memory = open_sockets(pid), resident_kib(pid)
+    # A body in flight is 12 MB of the application's: fewer of these.
+    count = 6 if CASES[case] == BIG else PEERS
+    peers = [connect(address) for _ in range(count)]
+    for peer in peers:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            peer.send(CASES[case])
+    assert median_of_requests(address) < 0.1
+    for peer in peers:
+        peer.close()
+    server.wait_for(lambda: open_sockets(pid) <= before, "has closed the connections")
+    assert median_of_requests(address) < 0.1
+    assert resident_kib(pid) - memory < 40_000
+
+
+def test_peers_that_reset_or_half_close_leave_nothing(
+    served: tuple[ServerProcess, str],
+) -> None:
+    server, address = served
+    pid = worker_of(server)
+    get(address)
+    before = open_sockets(pid)
+    for number in range(300):
+        with connect(address) as peer:
+            peer.sendall((GET, HEAD, BIG, GET[:10])[number % 4])
+            if number % 3:
+                peer.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+                )
+            else:
+                peer.shutdown(socket.SHUT_WR)
+    server.wait_for(lambda: open_sockets(pid) <= before, "has closed the connections")
+    assert median_of_requests(address) < 0.1
+    assert "Traceback" not in server.log
+
+
+def test_a_half_closed_peer_still_gets_its_answer(
+    served: tuple[ServerProcess, str],
+) -> None:
+    _, address = served
+    with Client(address) as client:
+        client.send(GET)
+        client.send_eof()
+        assert client.read_response().status == 200
+
+
+def test_connections_have_limits_in_all_and_of_one_address(apps: Path) -> None:
+    server, address = start(
+        apps,
+        "processes = 1\ngevent = 10\nmax-connections = 8\n"
+        "max-connections-per-address = 4\n",
+    )
+    with server, contextlib.ExitStack() as open_ones:
+        pid = worker_of(server)
+        before = open_sockets(pid)
+        clients = [open_ones.enter_context(Client(address)) for _ in range(4)]
+        for client in clients:
+            client.send(GET)
+            assert client.read_response().status == 200
+        with connect(address) as refused:
+            assert refused.recv(1) == b""
+        server.wait_for_log(r"127\.0\.0\.1 has 4 connections, the most")
+        clients[0].close()
+        server.wait_for(lambda: open_sockets(pid) < before + 4, "has room again")
+        assert get(address).status == 200
