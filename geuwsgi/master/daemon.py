@@ -81,6 +81,12 @@ class PidFile:
                 f"cannot write the pidfile {self.path}: {(exc.strerror or '').lower()}"
             ) from exc
 
+    def check_free(self) -> None:
+        """Raises StartupError if the process the file names lives (safe-pidfile)."""
+        pid = self.read()
+        if pid and pid != os.getpid() and lives(pid):
+            raise StartupError(f"the pidfile {self.path} belongs to process {pid}")
+
     def read(self) -> int:
         """The number in the file; 0 if there is no file or no number."""
         try:
@@ -98,6 +104,17 @@ class PidFile:
         except OSError:
             return False
         return True
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process with this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _opener(path: str, flags: int) -> int:

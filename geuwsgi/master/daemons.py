@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from geuwsgi.errors import ConfigError, StartupError
-from geuwsgi.master.daemon import PidFile
+from geuwsgi.master.daemon import PidFile, lives
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
 from geuwsgi.master.spawn import ShellCommand, parse_signal, signal_group
@@ -77,7 +77,7 @@ class Daemon:
         if now < self._next_look:
             return
         if self.pid:
-            if not self._is_child and not _lives(self.pid):
+            if not self._is_child and not lives(self.pid):
                 self._log(f"[daemons] {self.spec.command!r} (pid: {self.pid}) is gone")
                 self.pid = 0
             else:
@@ -85,7 +85,7 @@ class Daemon:
         if self.spec.pidfile:
             self._next_look = now + self.spec.frequency_s
             known = PidFile(self.spec.pidfile).read()
-            if known and _lives(known):
+            if known and lives(known):
                 self._adopt(known)
                 return
         self._start(now)
@@ -267,16 +267,6 @@ def _first(values: Mapping[str, str], default: str, *names: str) -> str:
 
 def _is_on(values: Mapping[str, str], *names: str) -> bool:
     return _first(values, "", *names) not in ("", "0", "false")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def daemons_duty(

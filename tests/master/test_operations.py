@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -116,11 +117,17 @@ def test_the_pidfile_is_for_reload_and_stop(site: Site) -> None:
     assert missing.stderr == "there is no process id in site.pid\n"
 
 
+def signal_all(site: Site, number: signal.Signals) -> None:
+    """Signal every process, of which some may end meanwhile because of it."""
+    for pid in site.server.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def test_a_terminal_that_interrupts_the_group_gets_a_clean_end(site: Site) -> None:
     # Ctrl-C reaches the workers and the template as well as the master.
     server = site.start()
-    for pid in server.processes():
-        os.kill(pid, signal.SIGINT)
+    signal_all(site, signal.SIGINT)
     assert server.wait() == 0
     assert "DAMN" not in server.log
     server.assert_nothing_left()
@@ -133,8 +140,7 @@ def test_a_unit_that_is_terminated_whole_finishes_its_requests(site: Site) -> No
     asking = threading.Thread(target=lambda: answers.append(site.get("/slow?1")))
     asking.start()
     time.sleep(0.3)
-    for pid in server.processes():
-        os.kill(pid, signal.SIGTERM)
+    signal_all(site, signal.SIGTERM)
     asking.join()
     assert answers[0].startswith("one ")
     assert server.wait() == 0
