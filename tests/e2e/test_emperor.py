@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +156,52 @@ def test_an_instance_with_workers_can_be_an_emperor_too(empire: Empire) -> None:
     server.send_signal(signal.SIGTERM)
     assert server.wait(timeout=40) == 0
     assert server.processes() == {}
+
+
+def test_a_vassal_that_wants_to_be_a_daemon_stays_where_it_is_watched(
+    empire: Empire,
+) -> None:
+    empire.write("one", "daemonize = one.log\n")
+    empire.start()
+    empire.wait_until_ready("one")
+    assert empire.ask("one")[0] == "one"
+    assert "spawned uWSGI worker 1" in (empire.vassals / "one.log").read_text()
+
+
+def test_uwsgi_serves_under_our_emperor(empire: Empire, reference_uwsgi: str) -> None:
+    empire.write("one", "master = true\n")
+    server = empire.start("--emperor-wrapper", reference_uwsgi)
+    empire.wait_until_ready("one")
+    empire.write("one", "master = true\n", site="changed")
+    empire.wait_for_site("one", "changed")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(timeout=40) == 0
+
+
+def test_we_serve_under_the_emperor_of_uwsgi(
+    empire: Empire, reference_uwsgi: str
+) -> None:
+    wrapper = empire.root / "geuwsgi.sh"
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} -m geuwsgi "$@"\n')
+    wrapper.chmod(0o755)
+    empire.write("one", "heartbeat = 1\n")
+    empire.server = ServerProcess(
+        [
+            "--emperor",
+            "vassals",
+            "--emperor-freq",
+            "1",
+            "--emperor-wrapper",
+            str(wrapper),
+        ],
+        directory=empire.root,
+        command=[reference_uwsgi],
+    )
+    empire.wait_until_ready("one")
+    empire.write("one", "heartbeat = 1\n", site="changed")
+    empire.wait_for_site("one", "changed")
+    (empire.vassals / "one.ini").unlink()
+    empire.server.wait_for_log(r"removed uwsgi instance one\.ini", timeout=40)
 
 
 def read_all(address: str) -> bytes:
