@@ -18,8 +18,6 @@ _WAITING = {
         raw-modifier2
         scgi-modifier1
         scgi-modifier2
-        http-modifier1
-        http-modifier2
         allowed-modifiers
         remap-modifier
     """,
@@ -29,11 +27,7 @@ _WAITING = {
         so-send-timeout
     """,
     "requests are not sent on to other servers yet": """
-        http-backend-http
         http-cheap
-        http-connect-timeout
-        http-fallback
-        http-gracetime
         http-path-info-no-decode-slashes
         http-post-buffering
         http-resubscribe
@@ -42,12 +36,8 @@ _WAITING = {
         http-stud-prefix
         http-subscription-fallback-key
         http-subscription-server
-        http-to
-        http-use-base
         http-use-cache
         http-use-code-string
-        http-use-pattern
-        http-var
         http-zerg
     """,
     "TLS sessions are OpenSSL's business so far": """

@@ -24,6 +24,7 @@ from geuwsgi.protocol.forwarded import TrustedProxies
 from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
+from geuwsgi.server.fronting import fronting_of
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits, Site
@@ -55,6 +56,9 @@ _NOT_SPOKEN = {
 
 #: Kinds of listeners that are uWSGI's router process there, with its timeouts.
 _ROUTER_KINDS = frozenset({"http", "https", "https2"})
+
+#: Seconds to wait for a backend, unless http-connect-timeout says otherwise.
+_CONNECT_TIMEOUT = 5.0
 
 
 def cores_of(settings: Settings) -> int:
@@ -95,11 +99,19 @@ def limits_of(settings: Settings, listener: Listener) -> Limits:
 def build_edges(settings: Settings, listeners: Sequence[Listener]) -> list[Edge]:
     """Load the certificates of all listeners, before workers are forked.
 
-    Raises ConfigError.
+    Raises ConfigError, for backends of listeners too.
     """
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
+
+    fronting_of(
+        settings.http,
+        listeners,
+        make_connector=lambda: Connector(None),
+        clock=lambda: 0.0,
+        report=report,
+    )
 
     for line in exposure_warnings(listeners):
         report(line)
@@ -167,6 +179,19 @@ def build_server(
     site.stages = (*rules.stages, *(() if static is None else (static,)))
     if settings.http.http_auto_gzip:
         site.stages = (compress_marked, *site.stages)
+    fronting = fronting_of(
+        settings.http,
+        listeners,
+        make_connector=lambda: Connector(
+            server.hub,
+            connect_timeout=settings.http.http_connect_timeout or _CONNECT_TIMEOUT,
+            timeout=settings.http.http_timeout,
+        ),
+        clock=lambda: server.clock.now,
+        report=site.report,
+    )
+    if fronting is not None:
+        site.stages = (fronting, *site.stages)
     if settings.http.trusted_proxies:
         trusted = TrustedProxies(settings.http.trusted_proxies)
         site.stages = (Forwarding(trusted), *site.stages)
