@@ -584,3 +584,33 @@ def test_a_frame_compressed_elsewhere_does_not_break_the_context() -> None:
             frames.append((ends.sees()[1], text[::-1]))
         for payload, text in frames:
             assert client.decompress(payload, 999) + client.finish(999) == text
+
+
+# Fairness
+
+
+def test_a_flood_of_pings_is_not_answered_one_by_one(ends: Ends) -> None:
+    ends.sock.sendall(b"".join(client_frame(PING, b"%d" % n) for n in range(1000)))
+    ends.says(TEXT, b"m")
+    assert ends.websocket.recv() == b"m"
+    seen = []
+    while not ends.sees_nothing():
+        seen.append(ends.sees())
+    assert seen[:64] == [(0x8A, b"%d" % n) for n in range(64)]
+    assert len(seen) < 100
+
+
+def test_a_flood_of_messages_lets_others_run(ends: Ends) -> None:
+    ends.sock.sendall(client_frame(TEXT, b"x") * 1000)
+    turns: list[int] = []
+
+    def other() -> None:
+        while True:
+            turns.append(len(turns))
+            gevent.sleep(0)
+
+    running = gevent.spawn(other)
+    for _ in range(1000):
+        assert ends.websocket.recv() == b"x"
+    running.kill()
+    assert len(turns) > 10

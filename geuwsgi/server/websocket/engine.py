@@ -1,21 +1,13 @@
-"""One open websocket: messages in and out, pings, and the closing handshake.
+"""One open websocket: messages in and out.
 
 ``WebSocket`` joins the codec with a connection's stream. Receiving, sending and
 closing are for any greenlet: one receives at a time, any number send. There is no
-greenlet and no timer of its own; ``tick`` is called once a second for all of them.
-
-States: OPEN → CLOSING (we sent a close frame) → CLOSED (the peer's close came, or the
-connection is gone). Whatever ends a websocket, ``recv`` and ``send`` then raise
-``WebSocketClosed`` with code and reason. Exceptions that others throw into a waiting
-greenlet (``gevent.Timeout``, a kill) pass through and break nothing.
-
-The descriptor stays open until ``finish``: applications wait on it with ``select``,
-so a dead connection is shut down, which wakes them, and never closed under them.
+greenlet of its own. Exceptions that others throw into a waiting greenlet
+(``gevent.Timeout``, a kill) pass through and break nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -23,11 +15,9 @@ import gevent
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
 from geuwsgi.protocol.websocket import (
-    ABNORMAL_CLOSURE,
     BINARY,
     CLOSE,
     NEED_DATA,
-    NORMAL_CLOSURE,
     PING,
     PONG,
     TEXT,
@@ -36,9 +26,7 @@ from geuwsgi.protocol.websocket import (
     encode_close,
     encode_frame,
 )
-from geuwsgi.server.websocket.closed import WebSocketClosed
-from geuwsgi.server.websocket.outbox import Outbox
-from geuwsgi.server.websocket.unread import unread_bytes
+from geuwsgi.server.websocket.life import CLOSED, OPEN, Life
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,18 +36,12 @@ if TYPE_CHECKING:
     from geuwsgi.protocol.websocket_deflate import Deflater
     from geuwsgi.server.websocket.settings import WebSocketSettings
 
-_OPEN: Final = 0
-_CLOSING: Final = 1
-_CLOSED: Final = 2
-
 _RECEIVE_SIZE: Final = 65536
-#: How much of a peer that goes on sending is read before its connection is closed.
-_DISCARD_BYTES: Final = 1 << 20
-_LINGER_S: Final = 2.0
-_EMPTY_PING: Final = encode_frame(PING, b"")
+#: Messages, or pings, of one peer that are handled before others have their turn.
+_FAIR_STREAK: Final = 64
 
 
-class WebSocket:
+class WebSocket(Life):
     """An open websocket on ``stream``, whose handshake is done.
 
     ``received`` are bytes that came behind the handshake request. ``peekable`` is
@@ -69,20 +51,10 @@ class WebSocket:
 
     __slots__ = (
         "__weakref__",
-        "_clock",
         "_decoder",
         "_deflater",
-        "_heard",
         "_more",
-        "_outbox",
-        "_receiving",
-        "_settings",
-        "_silent",
-        "_state",
-        "_stream",
-        "_unread",
-        "close_code",
-        "close_reason",
+        "_streak",
         "opcode",
         "peekable",
         "subprotocol",
@@ -100,30 +72,16 @@ class WebSocket:
         received: bytes = b"",
         peekable: bool = True,
     ) -> None:
+        super().__init__(stream, settings, clock)
         self.opcode = TEXT
         self.subprotocol = subprotocol
-        self.close_code = ABNORMAL_CLOSURE
-        self.close_reason = ""
-        self._stream = stream
         self._decoder = decoder
-        self._settings = settings
-        self._clock = clock
         self._deflater = deflater
-        self._outbox = Outbox(stream, clock, settings.write_timeout)
-        self._state = _OPEN
-        self._receiving = False
-        self._heard = False  # since the last tick
         self._more = False  # the last read was a full one
-        self._silent = 0  # ticks
+        self._streak = 0  # messages received without waiting
         self.peekable = peekable
-        self._unread = 0  # bytes in the kernel when a tick last looked
         if received:
             decoder.feed(received)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether messages can be sent."""
-        return self._state == _OPEN
 
     @property
     def bytes_sent(self) -> int:
@@ -135,7 +93,7 @@ class WebSocket:
         ``make`` makes it, of the bytes that were received and not looked at. False,
         and nothing is made, if a greenlet is receiving or something is being sent.
         """
-        if self._receiving or self._outbox.busy or self._state != _OPEN:
+        if self._receiving or self._outbox.busy or self._state != OPEN:
             return False
         self._stream = stream = make(self._decoder.take_unread())
         self._outbox.move(stream)
@@ -152,11 +110,15 @@ class WebSocket:
         WebSocketClosed at the end, and LocalProtocolError if another greenlet is
         receiving.
         """
+        if self._streak >= _FAIR_STREAK:
+            self._streak = 0
+            gevent.sleep(0)
         while True:
             message = self._next_message()
             if message is not None:
+                self._streak += 1
                 return message
-            if self._state == _CLOSED:
+            if self._state == CLOSED:
                 raise self._closed()
             if leave_rest and self.peekable:
                 self._park()
@@ -176,7 +138,7 @@ class WebSocket:
         message = self._next_message()
         if message is not None:
             return message
-        if self._state == _CLOSED:
+        if self._state == CLOSED:
             raise self._closed()
         if self.peekable:
             return self._peek()
@@ -192,23 +154,33 @@ class WebSocket:
             message = self._next_message()
             if message is not None:
                 return message
-            if self._state == _CLOSED:
+            if self._state == CLOSED:
                 raise self._closed()
 
     def _next_message(self) -> bytes | None:
         """Return the next message of what was received; answer control frames."""
         decoder = self._decoder
+        pings = 0
         while True:
             try:
                 kind = decoder.next()
             except WebSocketProtocolError as error:
                 self._fail(error)
                 raise self._closed() from error
+            if kind == PING and pings >= _FAIR_STREAK:
+                # RFC 6455 §5.5.3: of a flood of pings the latest is answered.
+                latest = decoder.payload
+                pings += 1
+                continue
+            if kind <= BINARY and pings > _FAIR_STREAK:
+                self._pong(latest)
+                pings = 0
             if kind == NEED_DATA:
                 return None
             if kind > BINARY:
+                pings += kind == PING
                 self._answer(kind)
-            elif self._state == _OPEN:
+            elif self._state == OPEN:
                 self.opcode = kind
                 message = decoder.payload
                 decoder.payload = b""
@@ -221,6 +193,7 @@ class WebSocket:
     def _fill(self) -> None:
         """Feed the decoder with what the peer sent, when it has sent something."""
         self._check_receiver()
+        self._streak = 0
         self._receiving = True
         try:
             if self._more:
@@ -283,24 +256,27 @@ class WebSocket:
             self._heard = True
             if kind > BINARY:
                 self._answer(kind)
-                if self._state == _CLOSED:
+                if self._state == CLOSED:
                     raise self._closed()
-            elif kind != NEED_DATA and self._state == _OPEN:
+            elif kind != NEED_DATA and self._state == OPEN:
                 self.opcode = kind
                 message = decoder.payload
                 decoder.payload = b""
                 return message
 
+    def _pong(self, payload: bytes) -> None:
+        if self._state == OPEN:
+            try:
+                self._outbox.write_pong(encode_frame(PONG, payload))
+            except Disconnected:
+                self._lose()
+
     def _answer(self, kind: int) -> None:
         decoder = self._decoder
         if kind == PING:
-            if self._state == _OPEN:
-                try:
-                    self._outbox.write_pong(encode_frame(PONG, decoder.payload))
-                except Disconnected:
-                    self._lose()
+            self._pong(decoder.payload)
         elif kind == CLOSE:
-            if self._state == _OPEN:
+            if self._state == OPEN:
                 self.close_code = decoder.close_code
                 self.close_reason = decoder.close_reason
                 self._send_close(encode_close(decoder.close_code, decoder.close_reason))
@@ -315,7 +291,7 @@ class WebSocket:
         them. Raises WebSocketClosed. A greenlet that is killed while it waits may
         or may not have sent its message.
         """
-        if self._state != _OPEN:
+        if self._state != OPEN:
             raise self._closed()
         deflater = self._deflater
         try:
@@ -324,7 +300,7 @@ class WebSocket:
             else:
                 self._send_compressed(deflater, opcode, payload)
         except Disconnected as error:
-            if self._state == _OPEN:
+            if self._state == OPEN:
                 self._lose()
             raise self._closed() from error
 
@@ -348,7 +324,7 @@ class WebSocket:
         For broadcasts. Never parks. Returns false if the websocket is closed, or is
         closed now because its peer reads too little of what is pushed.
         """
-        if self._state != _OPEN:
+        if self._state != OPEN:
             return False
         if compressed and self._deflater is not None:
             self._deflater.forget()
@@ -375,125 +351,10 @@ class WebSocket:
         """
         if len(payload) > 125:
             raise LocalProtocolError("ping payload is longer than 125 bytes")
-        if self._state != _OPEN:
+        if self._state != OPEN:
             raise self._closed()
         try:
             self._outbox.write_ping(encode_frame(PING, payload))
         except Disconnected as error:
             self._lose()
             raise self._closed() from error
-
-    # Closing
-
-    def close(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """Begin the closing handshake. Never parks; does nothing if it began.
-
-        Messages that other greenlets wait to send are not sent any more. Raises
-        LocalProtocolError for a code that may not be sent.
-        """
-        if self._state != _OPEN:
-            return
-        frame = encode_close(code, reason)
-        self.close_code = code
-        self.close_reason = reason
-        self._state = _CLOSING
-        self._silent = 0
-        self._send_close(frame)
-
-    def finish(self, code: int = NORMAL_CLOSURE, reason: str = "") -> None:
-        """End the websocket with its connection; the application is done with it.
-
-        Parks the greenlet, which is the connection's, until the peer has answered
-        the close frame, at most ``close_within`` seconds.
-        """
-        stream = self._stream
-        try:
-            self.close(code, reason)
-            if self._receiving:
-                # A greenlet the application left behind: it gets its exception.
-                stream.expire()
-                gevent.sleep(0)
-            with contextlib.suppress(WebSocketClosed):
-                while True:
-                    self.recv()
-        finally:
-            self._lose()
-            stream.deadline = self._clock.now + _LINGER_S
-            stream.half_close_and_drain(_DISCARD_BYTES)
-
-    def _send_close(self, frame: bytes) -> None:
-        try:
-            self._outbox.write_close(frame)
-        except Disconnected:
-            self._lose()
-
-    def _fail(self, error: WebSocketProtocolError) -> None:
-        """Tell the peer what it did wrong and stop listening to it."""
-        if self._state == _OPEN:
-            self.close_code = error.close_code
-            self.close_reason = str(error)
-            self._send_close(encode_close(error.close_code, str(error)[:123]))
-        self._end()
-
-    def _end(self) -> None:
-        """Both sides have said what they had to say."""
-        self._state = _CLOSED
-        if not self._outbox.busy:
-            self._stream.shutdown_write()
-
-    def _lose(self) -> None:
-        self._state = _CLOSED
-        self._outbox.shut = True
-
-    def _vanish(self, reason: str) -> None:
-        """Give the peer up, and wake whoever waits for it."""
-        if self._state == _OPEN:
-            self.close_reason = reason
-        self._lose()
-        # Not closed: the number of the descriptor must not become another's.
-        with contextlib.suppress(OSError):
-            self._stream.socket.shutdown(socket.SHUT_RDWR)
-
-    def _closed(self) -> WebSocketClosed:
-        return WebSocketClosed(self.close_code, self.close_reason)
-
-    # Time
-
-    def tick(self) -> None:
-        """Look after the connection. Called once a second, in the hub."""
-        outbox = self._outbox
-        if outbox.busy:
-            try:
-                outbox.flush()
-            except Disconnected:
-                self._vanish("the connection broke")
-                return
-        if self._state == _OPEN:
-            if self._heard or outbox.progress:
-                self._heard = outbox.progress = False
-                self._silent = 0
-            else:
-                self._silent += 1
-                if 0 < self._settings.ping_after <= self._silent:
-                    self._check_alive()
-        elif self._state == _CLOSING:
-            self._silent += 1
-            if self._silent > self._settings.close_within:
-                self._vanish("no answer to the close frame")
-        elif outbox.shut and not outbox.busy:
-            self._stream.shutdown_write()
-
-    def _check_alive(self) -> None:
-        settings = self._settings
-        # While nobody receives, the answers to pings pile up in the kernel.
-        if not self._receiving:
-            unread = unread_bytes(self._stream.fileno())
-            if unread != self._unread:
-                self._unread = unread
-                self._silent = 0
-                return
-        if self._silent == settings.ping_after:
-            with contextlib.suppress(Disconnected):
-                self._outbox.write_ping(_EMPTY_PING)
-        elif self._silent >= settings.ping_after + settings.pong_within:
-            self._vanish("no answer to a ping")

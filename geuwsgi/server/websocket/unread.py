@@ -14,5 +14,5 @@ def unread_bytes(fd: int) -> int:
     """Return how many received bytes wait to be read; 0 if ``fd`` is gone."""
     try:
         return int.from_bytes(ioctl(fd, termios.FIONREAD, _NO_BYTES), sys.byteorder)
-    except OSError:
+    except (OSError, ValueError):
         return 0
