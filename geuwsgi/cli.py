@@ -96,7 +96,8 @@ def _cache(arguments: Sequence[str]) -> int:
 def _check(arguments: Sequence[str]) -> int:
     from geuwsgi.config.check import main as check
 
-    return check(arguments, judges=[_judge_addresses, _judge_caches, _judge_rules])
+    judges = [_judge_addresses, _judge_caches, _judge_rules, _judge_master]
+    return check(arguments, judges=judges)
 
 
 def _judge_addresses(configuration: Configuration) -> Iterator[ConfigError]:
@@ -128,6 +129,12 @@ def _judge_rules(configuration: Configuration) -> Iterator[ConfigError]:
         yield from exc.errors
     except ConfigError as exc:
         yield exc
+
+
+def _judge_master(configuration: Configuration) -> Iterator[ConfigError]:
+    from geuwsgi.master.judge import judge
+
+    yield from judge(configuration.settings)
 
 
 _SUB_COMMANDS: dict[str, SubCommand] = {"cache": _cache, "check": _check}
