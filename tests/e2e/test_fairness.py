@@ -54,6 +54,6 @@ def test_long_connections_spread_evenly(
         workers[client.read_until(b"\n")] += 1
     for client in clients:
         client.close()
-    # Ten each; a machine that is busy with something else may disturb it a little.
+    # Ten each where nothing disturbs it; without care one worker may have them all.
     assert len(workers) == 4
-    assert max(workers.values()) - min(workers.values()) <= 6, workers
+    assert min(workers.values()) >= 3, workers
