@@ -27,6 +27,12 @@ from urllib.parse import unquote_to_bytes
 
 from geuwsgi.errors import RemoteProtocolError
 
+try:
+    from geuwsgi.protocol._fields import FieldReader
+except ImportError:
+    # Nothing was compiled where this was installed.
+    FieldReader = None  # type: ignore[assignment,misc]
+
 #: What the head says about the connection, as bits of ``RequestHead.flags``.
 KEEP_ALIVE = 1
 EXPECT_CONTINUE = 2
@@ -96,10 +102,19 @@ class HeadParser:
     ``max_fields`` bounds the number of fields; more are refused with 431.
     """
 
-    __slots__ = ("_connections", "_hosts", "_keys", "_lines", "_max_fields", "_methods")
+    __slots__ = (
+        "_connections",
+        "_hosts",
+        "_keys",
+        "_lines",
+        "_max_fields",
+        "_methods",
+        "_reader",
+    )
 
     def __init__(self, *, max_fields: int = 256) -> None:
         self._max_fields = max_fields
+        self._reader = FieldReader() if FieldReader is not None else None
         # Lines that many clients send alike → WSGI key and value: saves parsing them,
         # and environs share the strings (a held long poll has 1 KiB less).
         self._lines: dict[str, tuple[str, str]] = {}
@@ -122,6 +137,16 @@ class HeadParser:
 
         Raises RemoteProtocolError with the status to answer.
         """
+        unknown = False
+        reader = self._reader
+        line_end = -1 if reader is None else head.find(b"\r\n")
+        if line_end >= 0:
+            assert reader is not None
+            flags = self._read_line(head[:line_end], environ)
+            done = reader.read(head, line_end + 2, environ, self._max_fields)
+            if done > 0:
+                return self._framing(environ, flags)
+            unknown = done < 0
         text = self._decode(head)
         lines = text.split("\r\n")
         fields = len(lines) - 1
@@ -158,7 +183,18 @@ class HeadParser:
                 expected -= 1
         if len(environ) != expected:
             self._join_repeated(lines, environ)
+        if unknown:
+            self._teach(lines)
         return self._framing(environ, flags)
+
+    def _teach(self, lines: list[str]) -> None:
+        """Teach the compiled reader the names in these lines, which are valid."""
+        assert self._reader is not None
+        for line in lines:
+            name = line.partition(":")[0]
+            key = self._keys.get(name)
+            if key is not None:
+                self._reader.learn(name.encode("latin-1"), key, key in _STEADY)
 
     def parse_line(self, line: bytes, environ: dict[str, object]) -> bool:
         """Add what a request line says to ``environ``, which has the fields.
@@ -168,11 +204,14 @@ class HeadParser:
         away, if the fields must be read again for this line: they mean something
         else under HTTP/1.0 or beside an absolute-form target. Raises as ``parse``.
         """
+        flags = self._read_line(line, environ)
+        return not flags and "geuwsgi.authority" not in environ
+
+    def _read_line(self, line: bytes, environ: dict[str, object]) -> int:
         text = self._decode(line)
         if "\n" in text or "\r" in text:
             raise RemoteProtocolError("bare CR or LF in the request head")
-        flags = self._parse_request_line(text, environ)
-        return not flags and "geuwsgi.authority" not in environ
+        return self._parse_request_line(text, environ)
 
     @staticmethod
     def _decode(octets: bytes) -> str:

@@ -8,7 +8,8 @@ In plain Python two ways are quick, depending on the size; µs on CPython 3.11:
     16384         28.9                26.5                   0.45
     65536        170.8               104.2                   1.28
 
-The C function of the ``websockets`` package is used where it is installed; it is
+Where geuwsgi was compiled, ``_mask`` does it (0.06 and 0.6 µs for 64 and 16384 bytes).
+Else the C function of the ``websockets`` package is used where it is installed; it is
 not a documented interface, so its absence or failure is never an error.
 """
 
@@ -40,6 +41,12 @@ def unmask_in_python(payload: bytes, mask: bytes) -> bytes:
 
 
 def _fastest_unmask() -> Callable[[bytes, bytes], bytes]:
+    try:
+        from geuwsgi.protocol._mask import unmask as compiled_unmask
+    except ImportError:
+        pass
+    else:
+        return compiled_unmask
     try:
         from websockets.speedups import apply_mask
     except ImportError:
