@@ -9,6 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 
+#: Their fileno() is that of the compressed file, whose bytes are others.
+_DECODERS = frozenset({"bz2", "compression", "gzip", "lzma", "tarfile", "zipfile"})
+
+
+def _decodes(filelike: Any) -> bool:
+    """Whether the object reads other bytes than its descriptor."""
+    if isinstance(filelike, (io.BufferedReader, io.BufferedRandom)):
+        filelike = filelike.raw
+    return type(filelike).__module__.partition(".")[0] in _DECODERS
+
+
 class FileWrapper:
     """Wraps a file-like object as an iterable of blocks (PEP 3333).
 
@@ -36,7 +47,7 @@ class FileWrapper:
         None if the object is anything else, which must then be read.
         """
         fileno = getattr(self.filelike, "fileno", None)
-        if fileno is None:
+        if fileno is None or _decodes(self.filelike):
             return None
         try:
             fd = fileno()
