@@ -37,6 +37,9 @@ _LINGER_BYTES = 1 << 28
 _SMALL_BODY = 65536
 _LEAST_RATE = 1024
 
+#: Characters of a refusal that the log and the peer are told.
+_TOLD = 160
+
 #: Bytes asked for where a request is expected.
 READ_SIZE = 16384
 
@@ -269,11 +272,13 @@ class Connection:
     def refuse(self, error: RemoteProtocolError) -> None:
         """Answer a request that could not be read, and end the connection."""
         site = self.site
-        site.report(f"bad request from {self._peer(self.environ)}: {error}")
+        # A line of the head may be as long as the head, and may hold a secret.
+        message = str(error)[:_TOLD]
+        site.report(f"bad request from {self._peer(self.environ)}: {message}")
         exchange = Exchange(site, self, dict(self.environ))
         exchange.started = time()
         self.is_head = False
-        exchange.respond_error(error.status, str(error))
+        exchange.respond_error(error.status, message)
         self.close_gently()
 
     def close_gently(self) -> None:

@@ -85,6 +85,11 @@ class Privileges:
             os.setgid(self.gid)
             lines.append(f"setgid() to {self.gid}")
             self._take_groups(self.gid)
+        elif self.uid is not None:
+            # The further groups of root would stay, which uid is there to end.
+            self._take_groups(os.getgid())
+            if self.uid and os.getgid() == 0:
+                lines.append("*** WARNING: gid stays 0 (use the --gid option) ***")
         elif self.more_gids:
             os.setgroups(self.more_gids)
         if self.uid is not None:

@@ -90,12 +90,16 @@ WE_ACCEPT = [
 def difference(name: str, octets: bytes, ours: Reading, theirs: Reading) -> str | None:
     """Say what differs and is not in the tables, or None."""
     common = min(len(ours.requests), len(theirs.requests))
-    if name == "llhttp" and ours.outcome == theirs.outcome == CLOSED:
+    if (
+        name == "llhttp"
+        and ours.outcome == theirs.outcome == CLOSED
+        and b"pgrade" in octets
+        and len(ours.requests) == common
+    ):
         # llhttp leaves all that follows the head of an upgrade to its caller. The
         # request has a body all the same (RFC 9110 §7.8: the server switches after
         # the request; RFC 9112 §6: its framing does not depend on Upgrade).
-        if b"pgrade" in octets and len(ours.requests) == common:
-            common -= 1
+        common -= 1
     if ours.requests[:common] != theirs.requests[:common]:
         return f"other requests: {ours.requests} here, {theirs.requests} by {name}"
     if len(ours.requests) < len(theirs.requests):

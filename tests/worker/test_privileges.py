@@ -25,12 +25,13 @@ def test_a_user_or_group_that_is_unknown_is_told() -> None:
         Privileges.of(Process(gid="no-group-at-all"))
 
 
-@needs_root
-def test_everything_is_given_away() -> None:
+def taken(process: Process) -> str:
+    """What a child of root's that takes its privileges is then."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        privileges = Privileges.of(Process(uid="4321", gid="8765", add_gid=("77",)))
+        os.setgroups([0, 5, 6])
+        privileges = Privileges.of(process)
         lines = privileges.take()
         told = repr((os.getresuid(), os.getresgid(), sorted(os.getgroups()), lines))
         os.write(writer, told.encode())
@@ -39,8 +40,22 @@ def test_everything_is_given_away() -> None:
     with os.fdopen(reader) as pipe:
         told = pipe.read()
     os.waitpid(child, 0)
+    return told
+
+
+@needs_root
+def test_everything_is_given_away() -> None:
+    told = taken(Process(uid="4321", gid="8765", add_gid=("77",)))
     assert told == repr(
         ((4321,) * 3, (8765,) * 3, [77, 8765], ["setgid() to 8765", "setuid() to 4321"])
+    )
+
+
+@needs_root
+def test_a_user_without_a_group_keeps_no_groups_of_root() -> None:
+    warning = "*** WARNING: gid stays 0 (use the --gid option) ***"
+    assert taken(Process(uid="4321")) == repr(
+        ((4321,) * 3, (0,) * 3, [0], [warning, "setuid() to 4321"])
     )
 
 
