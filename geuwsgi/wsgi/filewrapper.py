@@ -8,7 +8,6 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-
 #: Their fileno() is that of the compressed file, whose bytes are others.
 _DECODERS = frozenset({"bz2", "compression", "gzip", "lzma", "tarfile", "zipfile"})
 
