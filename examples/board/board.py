@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
-import uwsgi  # type: ignore[import-untyped]  # exists inside the server only
+import uwsgi  # exists inside the server only
 from gevent.queue import Full, Queue
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-import uwsgi  # type: ignore[import-untyped]  # exists inside the server only
+import uwsgi  # exists inside the server only
 from chat import (  # type: ignore[import-not-found]
     KEPT_MESSAGES,
     PRESENT_S,
