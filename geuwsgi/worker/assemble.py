@@ -35,7 +35,7 @@ from geuwsgi.server.transform import compress_marked
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.memory import read_memory
-from geuwsgi.worker.serve import Server
+from geuwsgi.worker.serve import Server, base_environ
 
 if TYPE_CHECKING:
     from geuwsgi.background.commons import Commons
@@ -134,10 +134,10 @@ def build_server(
 ) -> Server:
     """Build the server of one worker, in the process that will serve."""
     settings = configuration.settings
-    environ: dict[str, object] = {
-        "wsgi.early_hints": early_hints,
-        "wsgi.multiprocess": settings.workers.processes > 1,
-    }
+    environ = base_environ(cores_of(settings))
+    environ["wsgi.multiprocess"] = settings.workers.processes > 1
+    if settings.wsgi.wsgi_disable_file_wrapper:
+        del environ["wsgi.file_wrapper"]
     server = Server(
         listeners=listeners,
         find_application=applications.find,
@@ -158,8 +158,6 @@ def build_server(
         board.row(index) for index in range(board.slots) if index != slot.index
     ]
     site.shows_exceptions = settings.wsgi.catch_exceptions
-    if settings.wsgi.wsgi_disable_file_wrapper:
-        del site.base_environ["wsgi.file_wrapper"]
     _set_request_log(server, settings, slot, request_log_fd)
     site.stamp = line_stamp(settings.logging)
     files = file_service(settings.static, settings.offload)

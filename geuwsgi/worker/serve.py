@@ -113,15 +113,13 @@ class Server:
                 available=self._resume,
             ),
             counters=counters,
-            base_environ=base_environ(cores),
+            base_environ=base_environ(cores) if environ is None else environ,
             find_application=find_application,
             harakiri=harakiri,
             worker_id=worker_id,
             drain_begins=gevent.event.Event(),
             parser=HeadParser(max_fields=max_fields),
         )
-        if environ:
-            self.site.base_environ.update(environ)
         #: Told once a second, in the hub: for pings, buffers and the like.
         self.on_second: list[Callable[[], None]] = []
         #: Told the reason when draining begins, for connections that do not end by
