@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from greenlet import getcurrent, greenlet
+
 from geuwsgi.errors import PeerTimeout, RemoteProtocolError
 from geuwsgi.protocol import http1
 from geuwsgi.server.connection import READ_SIZE, Connection
@@ -90,7 +92,12 @@ class HttpConnection(Connection):
                 received = exchange.input.leftover
             # What this request held must not stay while the next one is awaited.
             del exchange, body
-            if not received:
+            if received:
+                # Whoever sends a thousand requests at once gets one answer a turn of
+                # the loop, or everybody else would wait for all of them.
+                site.hub.loop.run_callback(getcurrent().switch)
+                greenlet.switch(site.hub)
+            else:
                 stream.deadline = clock.now + limits.keepalive_timeout
                 self.idle = True
                 received = stream.recv_after_wait(READ_SIZE)
