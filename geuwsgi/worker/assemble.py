@@ -136,6 +136,7 @@ def build_server(
     settings = configuration.settings
     environ = base_environ(cores_of(settings))
     environ["wsgi.multiprocess"] = settings.workers.processes > 1
+    environ["wsgi.early_hints"] = early_hints
     if settings.wsgi.wsgi_disable_file_wrapper:
         del environ["wsgi.file_wrapper"]
     server = Server(

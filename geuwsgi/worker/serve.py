@@ -82,7 +82,8 @@ class Server:
     Made after the fork, in the process and thread that serve: it takes that
     thread's hub. ``cores`` is how many requests run at once (uWSGI: gevent);
     ``limits`` says what peers of a listener may do, ``edges`` how their connections
-    begin: one for each listener, or none where all are plain.
+    begin: one for each listener, or none where all are plain. ``environ`` is what the
+    environ of every request begins with, by default ``base_environ``.
     """
 
     def __init__(
