@@ -24,8 +24,9 @@ from typing import Final
 
 from geuwsgi.master import events as ev
 from geuwsgi.master.events import Action, Event, Request, Role
+from geuwsgi.master.filling import Filling
 from geuwsgi.master.fleet import Fleet
-from geuwsgi.master.generation import Generation, Member, Place, Stage, Template
+from geuwsgi.master.generation import Generation, Member, Stage, Template
 
 NO_APP_STATUS: Final = 22  # uWSGI: need-app
 RELOAD_STATUS: Final = 17  # uWSGI: a worker that was asked to reload
@@ -44,8 +45,8 @@ class Policy:
 
     def __init__(self) -> None:
         self.fleet = Fleet()
+        self.filling = Filling(self.fleet)
         self.is_stopping = False
-        self.is_paused = False
         self._requested: tuple[int, Request] | None = None  # being configured
         self._exit_status = 0
         self._exited = False
@@ -156,11 +157,13 @@ class Policy:
                     member.mercy_s = 0.0
 
     def _pause(self, current: Generation, why: str) -> None:
-        self.is_paused = not self.is_paused
-        self.fleet.log(f"workers {'paused' if self.is_paused else 'resumed'}{why}")
+        self.filling.is_paused = not self.filling.is_paused
+        self.fleet.log(
+            f"workers {'paused' if self.filling.is_paused else 'resumed'}{why}"
+        )
         for member in current.members.values():
             if member.role is Role.WORKER and member.stage is Stage.SERVING:
-                self.fleet.do(ev.Pause(member.serial, self.is_paused))
+                self.fleet.do(ev.Pause(member.serial, self.filling.is_paused))
 
     def _stop(self, *, brutal: bool, why: str, now: float) -> None:
         if self.is_stopping and not brutal:
@@ -430,107 +433,20 @@ class Policy:
                 )
                 generation.still_loading_at = now + seconds
 
-    # -- from what is there to what should be there --------------------------------
+    # -- the whole ------------------------------------------------------------------
 
     def _reconcile(self, now: float) -> None:
         fleet = self.fleet
         if not self.is_stopping:
             if fleet.current is not None:
-                self._fill(fleet.current, now)
+                self.filling.fill(fleet.current, now)
             if fleet.building is not None:
-                self._fill(fleet.building, now)
-                self._advance(fleet.building, now)
+                self.filling.fill(fleet.building, now)
+                self.filling.advance(fleet.building, now)
         fleet.forget_ended()
         if self.is_stopping and not fleet.has_members():
             fleet.do(ev.Exit(self._exit_status))
             self._exited = True
-
-    def _fill(self, generation: Generation, now: float) -> None:
-        if generation.template is Template.ABSENT:
-            if now < generation.template_retry_at:
-                return
-            self.fleet.start_template(generation, now)
-        for place in generation.places():
-            if not self._is_held_by_chain(generation, place):
-                self._fill_place(generation, place, now)
-        for member in generation.members.values():
-            surplus = member.number > generation.wanted.get(member.role, 0)
-            if surplus and member.is_wanted:
-                self.fleet.drain(member, "not needed", now)
-
-    def _is_held_by_chain(self, generation: Generation, place: Place) -> bool:
-        """Whether a chain reload forbids forks at ``place`` for now."""
-        role, number = place
-        building = self.fleet.building
-        if building is None or not building.chain_at or role is not Role.WORKER:
-            return False
-        if generation is building:
-            return number > building.chain_at
-        return any(m.stage is Stage.SERVING for m in building.wanted_at(place))
-
-    def _fill_place(self, generation: Generation, place: Place, now: float) -> None:
-        fleet = self.fleet
-        holders = generation.wanted_at(place)
-        if not holders:
-            fleet.fork(generation, place, now)
-            return
-        newest = holders[-1]
-        if newest.stage is Stage.READY and self._may_serve(generation, place):
-            fleet.serve(newest)
-            if self.is_paused and newest.role is Role.WORKER:
-                fleet.do(ev.Pause(newest.serial, True))
-        if len(holders) > 1:
-            if newest.stage >= Stage.READY:
-                for older in holders[:-1]:
-                    fleet.drain(older, older.retire_reason or "replaced", now)
-        elif newest.retire_reason and self._may_replace(generation, newest):
-            fleet.fork(generation, place, now)
-
-    def _may_serve(self, generation: Generation, place: Place) -> bool:
-        if generation is self.fleet.current:
-            return True
-        role, number = place
-        return role is Role.WORKER and 0 < number <= generation.chain_at
-
-    def _may_replace(self, generation: Generation, member: Member) -> bool:
-        if generation is not self.fleet.current or self.fleet.building is not None:
-            return False  # the next generation replaces it anyway
-        return member.retire_at_once or generation.replacements_under_way() == 0
-
-    def _advance(self, building: Generation, now: float) -> None:
-        if building.chain_at:
-            self._advance_chain(building, now)
-        if not building.chain_at and building.is_complete():
-            self._promote(building, now)
-
-    def _advance_chain(self, building: Generation, now: float) -> None:
-        current = self.fleet.current
-        assert current is not None
-        while building.chain_at <= building.wanted.get(Role.WORKER, 0):
-            place = (Role.WORKER, building.chain_at)
-            if not any(m.stage is Stage.SERVING for m in building.wanted_at(place)):
-                return
-            victims = current.at(place)
-            for victim in victims:
-                if victim.is_wanted:
-                    self.fleet.log(f"chain next victim is {victim}")
-                    self.fleet.drain(victim, "chain reload", now)
-            if victims:
-                return
-            building.chain_at += 1
-            self._fill(building, now)
-        if building.is_complete():
-            building.chain_at = 0
-            self.fleet.log("chain reloading complete")
-
-    def _promote(self, building: Generation, now: float) -> None:
-        fleet = self.fleet
-        former, fleet.current, fleet.building = fleet.current, building, None
-        fleet.log(f"generation {building.number} is ready and takes over")
-        fleet.do(ev.Promote(building.number))
-        self._fill(building, now)
-        if former is not None:
-            fleet.drop(former, "reload", now)
 
     def _fail(self, generation: Generation, why: str, status: int, now: float) -> None:
         """Give ``generation`` up; if there is no other one, the instance ends."""
