@@ -171,13 +171,18 @@ class _Launch:
             self.output.redirect(settings.logging.logto2)
         self._write_pidfiles(process.pidfile2, process.safe_pidfile2)
 
-    def _write_pidfiles(self, *paths: str | None) -> None:
-        for path in paths:
-            if path:
-                pidfile = PidFile(path)
-                log(f"writing pidfile to {pidfile.path}")
-                pidfile.write(os.getpid())
-                self.pidfiles.append(pidfile)
+    def _write_pidfiles(self, path: str | None, safe_path: str | None) -> None:
+        if path:
+            self._write_pidfile(PidFile(path))
+        if safe_path:
+            pidfile = PidFile(safe_path)
+            pidfile.check_free()
+            self._write_pidfile(pidfile)
+
+    def _write_pidfile(self, pidfile: PidFile) -> None:
+        log(f"writing pidfile to {pidfile.path}")
+        pidfile.write(os.getpid())
+        self.pidfiles.append(pidfile)
 
     def _rewrite_pidfiles(self) -> None:
         for pidfile in self.pidfiles:
