@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,42 @@ def _no_child_is_left() -> Iterator[None]:
     # multiprocessing keeps its own helper for the life of the interpreter.
     left = {pid: line for pid, line in left.items() if b"resource_tracker" not in line}
     assert not left, f"the test left child processes behind: {left}"
+
+
+#: Beginnings of the reasons why a test may be skipped where everything must be tested.
+_GOOD_REASONS = (
+    "not compared: ",
+    "geuwsgi was installed without compiling",
+    "this machine has no address but its own",
+    "GEUWSGI_REFERENCE_ROUTING",
+)
+
+
+def _must_not_be_skipped(reason: object) -> bool:
+    text = str(reason[2] if isinstance(reason, tuple) else reason)
+    text = text.removeprefix("Skipped: ")
+    return bool(os.environ.get("GEUWSGI_TEST_ALL")) and not text.startswith(
+        _GOOD_REASONS
+    )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """Where everything must be tested, a test that misses something has failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and _must_not_be_skipped(report.longrepr)
+    ):
+        report.outcome = "failed"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report() -> Generator[None, Any, None]:
+    """The same for a whole module."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.outcome == "skipped" and _must_not_be_skipped(report.longrepr):
+        report.outcome = "failed"
