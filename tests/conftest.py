@@ -14,7 +14,12 @@ from geuwsgi.testing.process import ServerProcess
 
 TESTS = Path(__file__).parent
 # Tests that start servers take seconds: they run on one Python (tox -e slow) …
-SLOW_DIRECTORIES = ("e2e", "examples", "websocket")
+SLOW_DIRECTORIES = ("e2e", "examples", "websocket", "faults")
+SLOW_MODULES = (
+    "master/test_daemons.py",
+    "master/test_operations.py",
+    "master/test_watch.py",
+)
 # … but for these, which show that the server works at all.
 ON_EVERY_PYTHON = (
     "e2e/test_http.py",
@@ -79,7 +84,7 @@ def _is_slow(item: pytest.Item) -> bool:
     path = item.path.relative_to(TESTS)
     if str(path) in ON_EVERY_PYTHON:
         return False
-    if path.parts[0] in SLOW_DIRECTORIES:
+    if path.parts[0] in SLOW_DIRECTORIES or str(path) in SLOW_MODULES:
         return True
     assert isinstance(item, pytest.Function)
     starts_servers = ServerProcess in vars(item.module).values()
@@ -101,6 +106,13 @@ def _no_child_is_left() -> Iterator[None]:
 
 #: Beginnings of the reasons why a test may be skipped where everything must be tested.
 _GOOD_REASONS = (
+    "root reads everything",
+    "only root ",
+    "not on this system",
+    "no TOML reader",
+    "this Python is not for every user",
+    "syntax of Python 3.11",
+    "there is a TOML reader",
     "not compared: ",
     "geuwsgi was installed without compiling",
     "this machine has no address but its own",
