@@ -55,11 +55,13 @@ SWEEP_WINDOW = 4096
 SWEEP_LIMIT = 128
 _EVICTIONS_AT_ONCE = 256
 
-# A record: hash, next, expires, key length, value length, value offset, extent, next
-# free. A free item has hash 0, and NEVER and NO_TICK in the arrays beside.
-RECORD = struct.Struct("qqdIIqqq")
-READ = struct.Struct("qqdIIq")
-CHANGED = struct.Struct("dIIqq")
+# A record: hash, next, expires, key length, value length, value offset; then two words
+# that no struct covers, extent and next free. ``pack_into`` fills its place with zeros
+# before it packs, and a writer killed in between leaves those: what a repair relies on
+# is written as single words. A free item has hash 0, and NEVER and NO_TICK in the
+# arrays beside.
+RECORD = READ = struct.Struct("qqdIIq")
+CHANGED = struct.Struct("dIIq")
 CHANGED_AT = 16
 HASH, NEXT, EXPIRES, LENGTHS, OFFSET, EXTENT, NEXT_FREE = range(7)
 NO_TICK = 1 << 62
@@ -285,6 +287,11 @@ class Slots:
         item, operation = note >> 8, note & 0xFF
         if not words[SEQUENCE] & 1:
             words[SEQUENCE] += 1
+        if operation == UPDATE:
+            # An update does not count. From here on it is a deletion, which does.
+            words[COUNT_BEFORE] = words[COUNT]
+            operation = DELETE
+            words[UNFINISHED] = item << 8 | operation
         key = b""
         if operation == CLEAR:
             self._make_empty()
@@ -383,12 +390,18 @@ class Slots:
             place = (spare - first) % used
             if place < len(ticks):
                 ticks[place] = NO_TICK
-        oldest = min(ticks)
-        if oldest == NO_TICK:
-            return False
-        self.remove((first - 1 + ticks.index(oldest)) % used + 1)
-        words[EVICTED] += 1
-        return True
+        while (oldest := min(ticks)) != NO_TICK:
+            place = ticks.index(oldest)
+            item = (first - 1 + place) % used + 1
+            if words[self.word(item, HASH)]:
+                self.remove(item)
+                words[EVICTED] += 1
+                return True
+            # It is free: a reader noted its use only after another process had
+            # removed it, for readers hold no mutex. To free it twice would break
+            # the free list.
+            ticks[place] = self._ticks[item] = NO_TICK
+        return False
 
     def sweep_window(self, now: float, spare: int = 0) -> int:
         """Remove the expired among the next items; return how many.

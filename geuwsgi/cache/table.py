@@ -5,8 +5,7 @@ switches greenlets.
 
 How readers do without the mutex
     ``SEQUENCE`` is odd while a writer changes what a reader may look at and greater
-    afterwards. A reader that sees it odd or changed tries again and at last takes the
-    mutex. That needs loads and stores in program order between processors, which
+    afterwards. A reader that sees it odd or changed takes the mutex. That needs loads and stores in program order between processors, which
     x86 promises; elsewhere ``lock_free`` is off and readers take the mutex.
 
 ``get`` and ``update`` are written out instead of composed: a call costs 50 ns, and
@@ -24,7 +23,6 @@ from mmap import mmap
 
 from geuwsgi.cache.geometry import (
     COUNT,
-    COUNT_BEFORE,
     EARLIEST_EXPIRY,
     FIRST_UNUSED,
     FULL,
@@ -56,7 +54,6 @@ from geuwsgi.cache.slots import (
 from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import Mutex
 
-_READ_ATTEMPTS = 4
 _ENTRIES_AT_ONCE = 256
 _INT64 = struct.Struct("<q")
 _unpack_read = READ.unpack_from
@@ -88,7 +85,7 @@ class Table(Slots):
     seen, whether or not it was swept already.
     """
 
-    __slots__ = ("_attempts", "_hits", "_misses", "_prime", "_salt", "largest_value")
+    __slots__ = ("_hits", "_lock_free", "_misses", "_prime", "_salt", "largest_value")
 
     def __init__(
         self,
@@ -121,7 +118,7 @@ class Table(Slots):
         self._salt = geometry.hash_salt
         if lock_free is None:
             lock_free = stores_are_ordered()
-        self._attempts = range(_READ_ATTEMPTS if lock_free else 0)
+        self._lock_free = lock_free
         self.count_in(0)
 
     def count_in(self, stripe: int) -> None:
@@ -141,10 +138,8 @@ class Table(Slots):
         memory = self._memory
         words = self._words
         wanted = (_from_bytes(key, "little") + len(key) * self._salt) % self._prime + 1
-        for _ in self._attempts:
-            sequence = words[SEQUENCE]
-            if sequence & 1:
-                continue
+        sequence = words[SEQUENCE]
+        if not sequence & 1 and self._lock_free:
             item = self._buckets[wanted & self._mask]
             while item:
                 record = self._slots_at + item * self._slot_size
@@ -159,17 +154,16 @@ class Table(Slots):
                 item = following
                 if words[SEQUENCE] != sequence:
                     break  # the chain may have become a ring meanwhile
-            if words[SEQUENCE] != sequence:
-                continue
-            if item and (expires == NEVER or expires > self._clock()):
-                words[self._hits] += 1
-                if self.purge_lru:
-                    tick = words[TICK] + 1
-                    words[TICK] = tick
-                    self._ticks[item] = tick
-                return value
-            words[self._misses] += 1
-            return None
+            if words[SEQUENCE] == sequence:
+                if item and (expires == NEVER or expires > self._clock()):
+                    words[self._hits] += 1
+                    if self.purge_lru:
+                        tick = words[TICK] + 1
+                        words[TICK] = tick
+                        self._ticks[item] = tick
+                    return value
+                words[self._misses] += 1
+                return None
         return self._get_locked(key, wanted)
 
     def _get_locked(self, key: bytes, wanted: int) -> bytes | None:
@@ -392,20 +386,16 @@ class Table(Slots):
         if not replace and (old_expires == NEVER or old_expires > self._clock()):
             return Outcome.EXISTS
         length = len(value)
-        extent = 0
         if self._bitmap:
             extent = words[self.word(item, EXTENT)]
             if extent & 0xFFFFFFFF != self.blocks_for(length):
                 return self._move(item, len(key), value, expires)
         # begin and end, written out
-        words[COUNT_BEFORE] = words[COUNT]
         words[UNFINISHED] = item << 8 | UPDATE
         sequence = words[SEQUENCE]
         words[SEQUENCE] = sequence + 1
         memory[at : at + length] = value
-        _pack_changed(
-            memory, record + CHANGED_AT, expires, key_length, length, at, extent
-        )
+        _pack_changed(memory, record + CHANGED_AT, expires, key_length, length, at)
         if expires != old_expires:
             self._expiries[item] = expires
         if self.purge_lru:
@@ -444,16 +434,7 @@ class Table(Slots):
         bucket = wanted & self._mask
         following = self._buckets[bucket]
         RECORD.pack_into(
-            memory,
-            record,
-            wanted,
-            following,
-            expires,
-            len(key),
-            len(value),
-            at,
-            extent,
-            0,
+            memory, record, wanted, following, expires, len(key), len(value), at
         )
         self._expiries[item] = expires
         self._ticks[item] = self.next_tick()
@@ -499,7 +480,6 @@ class Table(Slots):
             key_length,
             len(value),
             at,
-            extent,
         )
         self._expiries[item] = expires
         self._ticks[item] = self.next_tick()

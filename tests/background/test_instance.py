@@ -105,8 +105,8 @@ def test_a_lock_is_held_by_one_request_at_a_time(site: Site) -> None:
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(times))
     # A request that forgets its lock does not keep it, whoever looks.
     assert site.get("/leave-locked") == "left"
-    assert [site.get("/is-locked") for _ in range(4)] == ["False"] * 4
     site.server.wait_for_log("GET /leave-locked ended with lock 1 taken")
+    assert [site.get("/is-locked") for _ in range(4)] == ["False"] * 4
 
 
 def test_mules_and_spoolers_that_die_come_back(site: Site) -> None:

@@ -12,6 +12,14 @@ from typing import Any
 import pytest
 
 from geuwsgi.cache.geometry import REPAIRS, UNFINISHED
+from geuwsgi.cache.slots import (
+    CHANGED,
+    CHANGED_AT,
+    INSERT,
+    NEXT,
+    RECORD,
+    UPDATE,
+)
 from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage
 from geuwsgi.shared.arithmetic import Arithmetic
@@ -125,6 +133,46 @@ def test_a_write_that_ends_anywhere_loses_at_most_its_item(name: str) -> None:
         step += 1
     assert step > 50
     assert repairs or name == "move without room"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_record_that_is_half_packed_is_repaired(name: str) -> None:
+    """``pack_into`` fills its place with zeros first; one may be killed right there."""
+    build, operation, _ = OPERATIONS[name]
+    original = build()
+    tried = 0
+    step = 1
+    while True:
+        torn = copy_table(original)
+        if not kill(torn, step, operation):
+            break
+        step += 1
+        note = torn._words[UNFINISHED]
+        item = note >> 8
+        at = torn._slots_at + item * torn._slot_size
+        if note & 0xFF == UPDATE:
+            size = CHANGED.size
+            torn._memory[at + CHANGED_AT : at + CHANGED_AT + size] = bytes(size)
+        elif note & 0xFF == INSERT and not is_in_chain(torn, item):
+            torn._memory[at : at + RECORD.size] = bytes(RECORD.size)
+        else:
+            continue
+        tried += 1
+        survivor = copy_table(torn)
+        assert find_damage(survivor) == "", f"after {step} instructions"
+        operation(survivor)
+        assert find_damage(survivor) == ""
+    assert tried or "delete" in name or name == "clear"
+
+
+def is_in_chain(table: Table, item: int) -> bool:
+    for bucket in range(table.geometry.buckets):
+        current = table._buckets[bucket]
+        while current:
+            if current == item:
+                return True
+            current = table._words[table.word(current, NEXT)]
+    return False
 
 
 def test_a_repair_that_ends_anywhere_is_repaired_again() -> None:

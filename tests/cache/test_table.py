@@ -302,3 +302,17 @@ class TestBitmap:
         assert table.get(b"9") == b"y" * 60
         assert table.get(b"0") == b"x" * 10
         assert find_damage(table) == ""
+
+    def test_a_late_reader_does_not_have_a_free_item_freed_again(
+        self, table: Table
+    ) -> None:
+        table.purge_lru = True
+        for number in range(6):
+            table.set(b"%d" % number, b"x" * 20)
+        item = table._find(b"3", table._hash(b"3"))
+        table.delete(b"3")
+        # What a reader does that was interrupted before it noted its use.
+        table._ticks[item] = 1
+        for number in range(100, 110):
+            assert table.set(b"%d" % number, b"x" * 30) is Outcome.STORED
+            assert find_damage(table) == ""
