@@ -1,7 +1,8 @@
 """How a worker gives a connection to a sibling.
 
-Each worker has a box: a pair of datagram sockets made by the master before the fork. A
-datagram carries the connection's descriptor, what was read of the request, and what
+Each worker has a box: a pair of sockets that keep messages apart, made by the master
+before the fork. (Not datagrams: of those Linux queues 10, whatever their size.) A
+message carries the connection's descriptor, what was read of the request, and what
 the listener knew of the peer. Nothing waits here: a full box refuses, and who wanted
 to give the connection away serves it.
 """
@@ -48,7 +49,7 @@ class Handovers:
         """Make a box for each of the workers 1 to ``workers``."""
         pairs = []
         for _ in range(workers):
-            pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+            pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             for end in pair:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
             pairs.append(pair)
