@@ -204,6 +204,7 @@ class Instance:
         )
         server.site.exception_seen = exception_watch(self.settings.wsgi, retire)
         answer_packets(server, context)
+        os.register_at_fork(after_in_child=server.leave_to_parent)
         context.site = server.site
         self._server = server
         context.set_accepting = lambda accepting: (

@@ -137,6 +137,14 @@ class Life:
         instance.bind_to_cpus(order.number)
         reader = gevent.spawn(self._read_control) if self._control else None
         beating = gevent.spawn(self._beat)
+
+        def leave_to_parent() -> None:
+            # In a process that the application forked: the channel is the worker's.
+            for greenlet in (reader, beating):
+                if greenlet is not None:
+                    greenlet.kill(block=False)
+
+        os.register_at_fork(after_in_child=leave_to_parent)
         try:
             instance.begin_member(order, self._slot, self._control)
             if not instance.loads_early and self._control is not None:

@@ -25,7 +25,7 @@ from geuwsgi.net.stream import Stream
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.connection import Connection, greenlet_body
-from geuwsgi.server.context import ConnectionGreenlet
+from geuwsgi.server.context import ConnectionGreenlet, current_exchange
 from geuwsgi.server.cores import Cores
 from geuwsgi.server.crowd import Crowd
 from geuwsgi.server.edges import PLAIN, Edge
@@ -133,6 +133,8 @@ class Server:
         self._ticks = 0
         #: Requests and microseconds that the average knows of.
         self._counted = 0, 0
+        #: This process is not the worker but one that the application forked.
+        self._is_copy = False
         self._stopped_accepting = True
         self._accept_errors = 0.0
         self._box: Any = None
@@ -233,6 +235,8 @@ class Server:
         site = self.site
         while True:
             greenlet_body(site, connection)
+            if self._is_copy:
+                os._exit(0)
             if self._crowd is not None:
                 self._crowd.leaves(connection)
             del connection
@@ -400,6 +404,27 @@ class Server:
             connection.stream.close()
         gevent.sleep(0)
         return False
+
+    def leave_to_parent(self) -> None:
+        """Serve nothing any more, in a process that the application forked.
+
+        It has copies of all descriptors: left alone, its hub would accept connections
+        and read requests that are the worker's. The request that forked goes on; if it
+        comes to its end here as well, the process does.
+        """
+        self._is_copy = True
+        self.site.draining = True
+        self._stopped_accepting = True
+        for acceptor in self._acceptors:
+            acceptor.pause()
+        for watcher in (self._ticker, self._box):
+            if watcher is not None:
+                watcher.stop()
+        exchange = current_exchange()
+        mine = exchange.connection if exchange is not None else None
+        for connection in self.site.connections:
+            if connection is not mine:
+                connection.stream.detach_watcher()
 
     def live_requests(self) -> list[LiveRequest]:
         """Return the requests in flight, by core."""
