@@ -226,6 +226,8 @@ class Connection:
         elif isinstance(exc, RequestAborted):
             site.report(f"{exc}\n{_format_traceback(exc)}")
             exchange.respond_error(exc.status)
+        elif exchange.upgraded and isinstance(exc, (ConnectionError, StopIteration)):
+            pass  # How simple-websocket's users say that there is nothing to answer.
         elif isinstance(exc, RemoteProtocolError):
             site.report(f"bad request from {self._peer(exchange.environ)}: {exc}")
             exchange.respond_error(exc.status, str(exc))
