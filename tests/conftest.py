@@ -16,6 +16,7 @@ TESTS = Path(__file__).parent
 # Tests that start servers take seconds: they run on one Python (tox -e slow) …
 SLOW_DIRECTORIES = ("e2e", "examples", "websocket", "faults")
 SLOW_MODULES = (
+    "cache/test_crashes.py",
     "master/test_daemons.py",
     "master/test_operations.py",
     "master/test_watch.py",
