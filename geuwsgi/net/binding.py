@@ -192,11 +192,21 @@ def adopt(fd: int, options: SocketOptions | None = None) -> Bound:
 
 
 def set_mode_and_owner(path: str, options: SocketOptions) -> None:
-    """Apply chmod-socket and chown-socket to ``path``; lets OSError out."""
-    if options.mode is not None:
-        os.chmod(path, options.mode)
+    """Apply chmod-socket and chown-socket to ``path``; lets OSError out.
+
+    What is so already is left alone: at a reload the process may have given up the
+    rights to change the file, and mostly nothing has to change.
+    """
+    status = os.stat(path)
+    mode = options.mode
+    if mode is not None and stat.S_IMODE(status.st_mode) != mode:
+        os.chmod(path, mode)
     if options.owner is not None:
-        os.chown(path, *options.owner)
+        have = (status.st_uid, status.st_gid)
+        if any(
+            want not in (-1, is_) for want, is_ in zip(options.owner, have, strict=True)
+        ):
+            os.chown(path, *options.owner)
 
 
 def interface_addresses() -> list[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from geuwsgi.config.resolve import LISTENERS
 from geuwsgi.errors import ConfigErrors, StartupError
+from geuwsgi.net.binding import set_mode_and_owner
 from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import (
     Listener,
@@ -501,3 +502,28 @@ def test_a_listener_that_did_not_travel_is_an_error() -> None:
 def test_new_listeners_survive_an_exec(open_all: Open) -> None:
     (listener,) = open_all(("socket", "a.sock"))
     assert os.get_inheritable(listener.fileno())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_what_is_so_already_needs_no_rights(tmp_path: Path) -> None:
+    """A reload after uid was given up: the file is root's and stays as it is."""
+    path = tmp_path / "site.sock"
+    path.touch()
+    path.chmod(0o660)
+    for parent in tmp_path.parents:
+        if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
+            parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    options = SocketOptions(mode=0o660, owner=(0, -1))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            os.setuid(65534)
+            set_mode_and_owner(str(path), options)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    set_mode_and_owner(str(path), SocketOptions(mode=0o600))
+    assert path.stat().st_mode & 0o777 == 0o600
