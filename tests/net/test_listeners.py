@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -504,16 +505,20 @@ def test_new_listeners_survive_an_exec(open_all: Open) -> None:
     assert os.get_inheritable(listener.fileno())
 
 
+@pytest.fixture
+def public_directory() -> Iterator[Path]:
+    """A directory that every user may enter, unlike tmp_path."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-def test_what_is_so_already_needs_no_rights(tmp_path: Path) -> None:
+def test_what_is_so_already_needs_no_rights(public_directory: Path) -> None:
     """A reload after uid was given up: the file is root's and stays as it is."""
-    path = tmp_path / "site.sock"
+    path = public_directory / "site.sock"
     path.touch()
     path.chmod(0o660)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
-    tmp_path.chmod(0o755)
     options = SocketOptions(mode=0o660, owner=(0, -1))
     child = os.fork()
     if not child:
