@@ -13,12 +13,12 @@ deadline.
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected
+from geuwsgi.net.fileblocks import file_blocks
 from geuwsgi.net.stream import Stream
 
 if TYPE_CHECKING:
@@ -221,19 +221,15 @@ class TlsStream(Stream):
         progress: Callable[[int], None] | None = None,
     ) -> int:
         """Send bytes of a file; they are copied, TLS has to see them."""
-        left = count
-        while left:
-            block = os.pread(fd, min(left, _FILE_BLOCK), offset)
-            if not block:
-                break
+        sent = 0
+        for block in file_blocks(fd, offset, count, _FILE_BLOCK):
             self.send_all(block)
-            offset += len(block)
-            left -= len(block)
+            sent += len(block)
             if progress is not None:
                 progress(len(block))
-            if left:
+            if sent < count:
                 self.let_others_run()
-        return count - left
+        return sent
 
     def _send_raw(self, records: bytes) -> None:
         if self._unsent:

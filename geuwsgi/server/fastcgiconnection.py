@@ -8,11 +8,11 @@ them, so nothing above knows of FastCGI.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import Disconnected, RemoteProtocolError
+from geuwsgi.net.fileblocks import file_blocks
 from geuwsgi.protocol import fastcgi
 from geuwsgi.server.cgiconnection import DEFAULT_VARS, CgiConnection
 from geuwsgi.server.connection import READ_SIZE
@@ -124,17 +124,13 @@ class RecordStream:
         progress: Callable[[int], None] | None = None,
     ) -> int:
         """Send a part of a file: the kernel cannot, between the heads of records."""
-        left = count
-        while left:
-            block = os.pread(fd, min(left, _FILE_BLOCK), offset)
-            if not block:
-                break
+        sent = 0
+        for block in file_blocks(fd, offset, count, _FILE_BLOCK):
             self.send_all(block)
-            offset += len(block)
-            left -= len(block)
+            sent += len(block)
             if progress is not None:
                 progress(len(block))
-        return count - left
+        return sent
 
     def fileno(self) -> int:
         return self._stream.fileno()

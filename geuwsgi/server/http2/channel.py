@@ -6,7 +6,6 @@ frame and what follows into DATA frames, as fast as the client's windows allow.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import gevent.event
 
 from geuwsgi.errors import Disconnected, PeerTimeout
+from geuwsgi.net.fileblocks import file_blocks
 from geuwsgi.server.http2.heads import response_fields
 
 if TYPE_CHECKING:
@@ -158,17 +158,13 @@ class Channel:
         progress: Callable[[int], None] | None = None,
     ) -> int:
         """Send a part of a file, copied into frames."""
-        left = count
-        while left:
-            block = os.pread(fd, min(left, _FILE_BLOCK), offset)
-            if not block:
-                break
+        sent = 0
+        for block in file_blocks(fd, offset, count, _FILE_BLOCK):
             self.send_all(block)
-            offset += len(block)
-            left -= len(block)
+            sent += len(block)
             if progress is not None:
                 progress(len(block))
-        return count - left
+        return sent
 
     def _check(self) -> None:
         if self._failure is not None:
