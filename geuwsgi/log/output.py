@@ -182,22 +182,25 @@ class MasterOutput(Output):
         )
         loggers = [
             *logging.logger,
+            *logging.worker_logger,
             *(f"socket:{address}" for address in logging.log_socket),
             *(f"syslog:{arguments}" for arguments in logging.log_syslog),
         ]
         self._streams: dict[int, LineReader] = {}
         self._lines = self._stream(
-            loggers, logging.log_encoder, logging.log_route, "log-route"
+            loggers,
+            (*logging.log_encoder, *logging.worker_log_encoder),
+            logging.log_route,
+            "log-route",
         )
         pipe = self._open_pipe(self._lines)
-        requests = (logging.req_logger, logging.log_req_encoder, logging.log_req_route)
+        requests = (
+            (*logging.req_logger, *logging.worker_logger_req),
+            (*logging.log_req_encoder, *logging.worker_log_req_encoder),
+            logging.log_req_route,
+        )
         if any(requests):
-            self._requests: Stream | None = self._stream(
-                logging.req_logger,
-                logging.log_req_encoder,
-                logging.log_req_route,
-                "log-req-route",
-            )
+            self._requests: Stream | None = self._stream(*requests, "log-req-route")
             self.request_fd = self._open_pipe(self._requests)
         else:
             self._requests = None

@@ -44,6 +44,7 @@ INERT = {
     "lock-engine": Elsewhere(
         "there is one kind of locks, and it survives dead processes"
     ),
+    "log-master-bufsize": Elsewhere("log messages have no fixed size here"),
     "log-master-req-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
     "log-master-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
     "need-plugins": Elsewhere("all plugins are built in", aliases=("need-plugin",)),

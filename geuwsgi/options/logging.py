@@ -77,9 +77,6 @@ class Logging(Section):
     log_master: bool = option(
         "let the master write the log of all processes", FLAG, implies=("master",)
     )
-    log_master_bufsize: int = option(
-        "allow log messages of up to this many bytes", BYTES, default=8192, at_least=0
-    )
     log_maxsize: int = option(
         "rotate the log file above this many bytes",
         BYTES,
@@ -179,14 +176,38 @@ class Logging(Section):
     )
     rsyslog_split_messages: bool = option("split messages too long for a packet", FLAG)
     worker_log_encoder: tuple[str, ...] = option(
-        "change log lines of a worker with this encoder", TEXTS, since="2.1"
+        "change log lines with this encoder, as log-encoder",
+        TEXTS,
+        since="2.1",
+        implies=(
+            "master",
+            "log-master",
+        ),
     )
     worker_log_req_encoder: tuple[str, ...] = option(
-        "change request log lines of a worker with this encoder", TEXTS, since="2.1"
+        "change request log lines with this encoder, as log-req-encoder",
+        TEXTS,
+        since="2.1",
+        implies=(
+            "master",
+            "log-master",
+        ),
     )
     worker_logger: tuple[str, ...] = option(
-        "add a logger that workers write to directly", TEXTS, since="2.1"
+        "add a logger, as logger",
+        TEXTS,
+        since="2.1",
+        implies=(
+            "master",
+            "log-master",
+        ),
     )
     worker_logger_req: tuple[str, ...] = option(
-        "add a logger that workers write request lines to directly", TEXTS, since="2.1"
+        "add a logger for request lines, as req-logger",
+        TEXTS,
+        since="2.1",
+        implies=(
+            "master",
+            "log-master",
+        ),
     )

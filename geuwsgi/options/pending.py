@@ -116,12 +116,7 @@ _WAITING = {
         wsgi-strict
     """,
     "workers have no loggers of their own yet": """
-        log-master-bufsize
         log-reopen
-        worker-log-encoder
-        worker-log-req-encoder
-        worker-logger
-        worker-logger-req
     """,
     "static files are served without it so far": """
         static-cache-paths-name

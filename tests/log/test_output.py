@@ -155,6 +155,19 @@ def test_request_lines_may_have_loggers_of_their_own() -> None:
     assert Path("req.log").read_text() == '{"m":"a request"}\n'
 
 
+def test_loggers_of_workers_get_what_those_of_the_master_would() -> None:
+    lines = run(
+        log_master=True,
+        worker_logger=["file:a.log"],
+        worker_log_encoder=["prefix > "],
+        worker_logger_req=["file:req.log"],
+        worker_log_req_encoder=['json {"m":"${msg}"}', "nl"],
+    )
+    assert lines == ["the end"]
+    assert Path("a.log").read_text().splitlines() == [f"> {line}" for line in ALL[:3]]
+    assert Path("req.log").read_text() == '{"m":"a request"}\n'
+
+
 def test_the_target_may_change_later() -> None:
     run(log_master=True, target="a.log", before="output.redirect('b.log')")
     assert Path("a.log").read_text().splitlines() == ALL[:1]
