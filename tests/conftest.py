@@ -119,7 +119,6 @@ _GOOD_REASONS = (
     "not compared: ",
     "geuwsgi was installed without compiling",
     "this machine has no address but its own",
-    "GEUWSGI_REFERENCE_ROUTING",
 )
 
 
