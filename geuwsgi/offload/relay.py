@@ -172,12 +172,20 @@ def _join(
     fields = "".join(f"{name}: {value}\r\n" for name, value in response.fields)
     head = f"HTTP/1.1 {response.status}\r\n{fields}\r\n"
     stream.send_all(head.encode("latin-1") + rest)
-    upwards = gevent.spawn(_pump, client.received, stream, upstream)
+    join_streams(stream, upstream, client.received)
+
+
+def join_streams(client: Any, backend: Any, first: bytes = b"") -> None:
+    """Move bytes both ways until the backend has no more to say, and close the client.
+
+    ``first`` was read from the client already. Blocks.
+    """
+    upwards = gevent.spawn(_pump, first, client, backend)
     try:
-        _pump(b"", upstream, stream)
+        _pump(b"", backend, client)
     finally:
         # The backend has nothing more to say: nobody is left to send to.
-        stream.close()
+        client.close()
         upwards.join()
 
 

@@ -60,7 +60,9 @@ class Connection:
         "__weakref__",
         "environ",
         "idle",
+        "is_adopted",
         "is_head",
+        "is_relayed",
         "limits",
         "listener",
         "pending",
@@ -79,8 +81,12 @@ class Connection:
         self.limits = limits
         #: Index of the listener that accepted it.
         self.listener = 0
-        #: What a sibling had read before it gave the connection to this worker.
+        #: What was read before the protocol's turn, by an edge or by a sibling.
         self.pending = b""
+        #: A sibling gave the connection to this worker because of its next request.
+        self.is_adopted = False
+        #: The stream ends at a sibling, which has the client's in TLS.
+        self.is_relayed = False
         self.stream = stream
         self.environ = environ
         #: Between requests: draining may close it without losing anything.
@@ -178,18 +184,20 @@ class Connection:
         )
         exchange.respond_error(500)
 
-    def _went_elsewhere(self, exchange: Exchange, received: bytes) -> bool:
+    def goes_elsewhere(self, environ: dict[str, Any], received: bytes) -> bool:
         """Give the connection to the worker that has the request's session, if any.
 
-        A request that came from a sibling stays, or two workers that disagree would
+        ``received`` is all that was read since the last answer. If the connection is
+        in TLS, this blocks until it is over. A request that came from a sibling stays, or two workers that disagree would
         pass it back and forth.
         """
-        if self.pending:
-            self.pending = b""
+        self.pending = b""
+        if self.is_adopted:
+            self.is_adopted = False
             return False
         sticky = self.site.sticky
         assert sticky is not None
-        worker = sticky.worker_of(exchange.environ)
+        worker = sticky.worker_of(environ)
         return worker not in (0, self.site.worker_id) and self.site.hand_over(
             worker, self, received
         )

@@ -163,7 +163,7 @@ class EdgeConnection(HttpConnection):
         self._speaks_http2 = speaks_http2
 
     def _serve(self) -> None:
-        if self._proxies is not None and not self.pending:
+        if self._proxies is not None and not self.is_adopted:
             try:
                 read_proxy_header(self, self._proxies)
             except RemoteProtocolError as error:
@@ -175,6 +175,12 @@ class EdgeConnection(HttpConnection):
             from geuwsgi.server.http2.session import Session
 
             received, self.pending = self.pending, b""
+            if self.site.sticky is not None:
+                from geuwsgi.server.http2.belonging import read_first_request
+
+                received, environ = read_first_request(self, received)
+                if environ is not None and self.goes_elsewhere(environ, received):
+                    return
             Session(self, received).run()
             return
         super()._serve()

@@ -68,7 +68,9 @@ class HttpConnection(Connection):
             exchange = self._exchange(received, end)
             if exchange is None:
                 return
-            if site.sticky is not None and self._went_elsewhere(exchange, received):
+            if site.sticky is not None and self.goes_elsewhere(
+                exchange.environ, received
+            ):
                 return
             received = b""
             body = exchange.input

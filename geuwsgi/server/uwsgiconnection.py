@@ -71,7 +71,7 @@ class UwsgiConnection(CgiConnection):
         if "HTTP_UPGRADE" in environ:
             for offer in site.upgrade_offers:
                 offer(exchange)
-        if site.sticky is not None and self._went_elsewhere(exchange, received):
+        if site.sticky is not None and self.goes_elsewhere(exchange.environ, received):
             return
         del received
         body = exchange.input

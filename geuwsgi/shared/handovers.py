@@ -26,13 +26,16 @@ class Handover:
     """A connection on its way. ``received`` begins with an unanswered request.
 
     ``listener`` is the index of the listener that accepted it, ``peer`` what its
-    environ says of the client.
+    environ says of the client. The descriptor is the client's socket or, of a
+    connection in TLS, the far end of a pair on which the sender relays it
+    (``is_relayed``).
     """
 
     fd: int
     listener: int
     peer: dict[str, str]
     received: bytes
+    is_relayed: bool = False
 
 
 class Handovers:
@@ -62,7 +65,8 @@ class Handovers:
         """
         if not 1 <= worker <= len(self._pairs):
             return False
-        peer = json.dumps([handover.listener, handover.peer]).encode()
+        facts = [handover.listener, handover.peer, handover.is_relayed]
+        peer = json.dumps(facts).encode()
         message = len(peer).to_bytes(_HEAD, "big") + peer + handover.received
         descriptors = array.array("i", [handover.fd])
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
@@ -82,8 +86,8 @@ class Handovers:
             return None
         length = int.from_bytes(message[:_HEAD], "big")
         body = _HEAD + length
-        listener, peer = json.loads(message[_HEAD:body])
-        return Handover(fds[0], listener, peer, message[body:])
+        listener, peer, is_relayed = json.loads(message[_HEAD:body])
+        return Handover(fds[0], listener, peer, message[body:], is_relayed)
 
     def fileno(self, worker: int) -> int:
         """The descriptor that is readable while something is in the worker's box."""

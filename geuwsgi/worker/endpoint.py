@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.server.connection import Connection
+from geuwsgi.server.edges import PLAIN
 from geuwsgi.server.fastcgiconnection import FastCgiConnection, FastCgiNphConnection
 from geuwsgi.server.scgiconnection import ScgiConnection, ScgiNphConnection
 from geuwsgi.server.uwsgiconnection import UwsgiConnection
@@ -28,8 +29,6 @@ FRONT_PROTOCOLS = {
     "fastcgi": FastCgiConnection,
     "fastcgi-nph": FastCgiNphConnection,
 }
-
-_PEER_KEYS: tuple[str, ...] = ("REMOTE_ADDR", "REMOTE_PORT")
 
 
 class Endpoint:
@@ -87,16 +86,22 @@ class Endpoint:
 
     def adopt(self, handover: Handover) -> Connection:
         """Return the connection that a sibling has given away."""
-        sock = _socket.socket(self.family, socket.SOCK_STREAM, 0, handover.fd)
+        family = socket.AF_UNIX if handover.is_relayed else self.family
+        sock = _socket.socket(family, socket.SOCK_STREAM, 0, handover.fd)
         sock.setblocking(False)
-        connection = self._connection(sock, handover.peer)
+        edge = PLAIN if handover.is_relayed else self._edge
+        connection = self._connection(sock, handover.peer, edge)
         connection.pending = handover.received
+        connection.is_adopted = True
+        connection.is_relayed = handover.is_relayed
         return connection
 
-    def _connection(self, sock: _socket.socket, peer: dict[str, str]) -> Connection:
+    def _connection(
+        self, sock: _socket.socket, peer: dict[str, str], edge: Edge | None = None
+    ) -> Connection:
         site = self._site
         limits = self._limits
-        stream = self._edge.stream(sock, site, limits.write_timeout)
+        stream = (edge or self._edge).stream(sock, site, limits.write_timeout)
         connection: Connection
         if self._environ is None:
             assert self._front is not None
@@ -108,11 +113,22 @@ class Endpoint:
         connection.listener = self._index
         return connection
 
-    @staticmethod
-    def hand_over(connection: Connection, received: bytes) -> Handover:
-        """Return what a sibling needs to go on with ``connection``."""
-        environ = connection.environ
-        peer: dict[str, str] = {
-            key: str(environ[key]) for key in _PEER_KEYS if key in environ
-        }
-        return Handover(connection.stream.fileno(), connection.listener, peer, received)
+    def hand_over(
+        self, connection: Connection, received: bytes, relay: int = -1
+    ) -> Handover:
+        """Return what a sibling needs to go on with ``connection``.
+
+        ``relay`` is the descriptor it gets in place of the connection's own.
+        """
+        common = self._environ
+        peer: dict[str, str] = {}
+        if common is not None:
+            # The address, what a PROXY header said, and the client's certificate.
+            peer = {
+                key: value
+                for key, value in connection.environ.items()
+                if isinstance(value, str) and common.get(key) != value
+            }
+        is_relayed = relay >= 0 or connection.is_relayed
+        fd = relay if relay >= 0 else connection.stream.fileno()
+        return Handover(fd, connection.listener, peer, received, is_relayed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from _socket import socketpair
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import time
@@ -22,6 +23,7 @@ from greenlet import getcurrent, greenlet
 from geuwsgi.net.clock import Clock
 from geuwsgi.net.server import Acceptor
 from geuwsgi.net.stream import Stream
+from geuwsgi.offload.relay import join_streams
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.connection import Connection, greenlet_body
@@ -195,13 +197,24 @@ class Server:
         worker_id = site.worker_id
 
         def give(worker: int, connection: Connection, received: bytes) -> bool:
-            if type(connection.stream) is not Stream:
-                return False  # TLS has a state that no descriptor carries.
             row = self._row_of(worker)
             if row is None or not row[scoreboard.ACCEPTING]:
                 return False
-            handover = Endpoint.hand_over(connection, received)
-            return handovers.send(worker, handover)
+            endpoint = self._endpoints[connection.listener]
+            if type(connection.stream) is Stream:
+                handover = endpoint.hand_over(connection, received)
+                return handovers.send(worker, handover)
+            # TLS has a state that no descriptor carries: it stays here, and what
+            # is in it goes back and forth.
+            ours, theirs = socketpair()
+            handover = endpoint.hand_over(connection, received, theirs.fileno())
+            is_sent = handovers.send(worker, handover)
+            theirs.close()
+            if not is_sent:
+                ours.close()
+                return False
+            self._relay(connection, ours)
+            return True
 
         def take() -> None:
             while (handover := handovers.receive(worker_id)) is not None:
@@ -215,6 +228,16 @@ class Server:
         site.response_filters += (sticky.learn_from_headers,)
         self._box = self.hub.loop.io(handovers.fileno(worker_id), 1)
         self._box.start(take)
+
+    def _relay(self, connection: Connection, sock: _socket.socket) -> None:
+        """Move bytes between a client and a sibling until either has no more."""
+        sock.setblocking(False)
+        sibling = Stream(sock, self.hub, self.clock)
+        connection.stream.deadline = 0.0
+        try:
+            join_streams(connection.stream, sibling)
+        finally:
+            sibling.close()
 
     def _row_of(self, worker: int) -> memoryview[int] | None:
         for row in self.siblings:
