@@ -110,6 +110,10 @@ class TlsStream(Stream):
         except OSError as exc:
             raise self._translate(exc) from exc
 
+    def rest(self, rested: Callable[[], object]) -> bool:
+        """Not without a greenlet: what the socket has may be no byte of the peer's."""
+        return False
+
     def wait_readable(self) -> None:
         # What was received already will not make the socket readable again.
         if not self._incoming.pending and not self._tls.pending():

@@ -85,6 +85,13 @@ class CgiConnection(Connection):
             )
         return length
 
+    def settle(self, exchange: Exchange) -> bool:
+        """One request, one answer, and the end."""
+        body = exchange.input
+        if exchange.complete and body is not None and not body.complete:
+            self.close_gently()
+        return False
+
     def attach_body(self, exchange: Exchange, length: int, rest: bytes) -> None:
         """Give the exchange a body of ``length`` bytes; ``rest`` has come already."""
         body = LengthInput(

@@ -7,19 +7,16 @@ The two subclasses know how requests arrive.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import traceback
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING, Any
-
-from greenlet import getcurrent
 
 from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.server.abort import RequestAborted
+from geuwsgi.server.answering import answer
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.shared import scoreboard
-from geuwsgi.wsgi.gateway import run_application
 from geuwsgi.wsgi.input import BodyInput, LengthInput
 
 if TYPE_CHECKING:
@@ -42,11 +39,6 @@ _TOLD = 160
 
 #: Bytes asked for where a request is expected.
 READ_SIZE = 16384
-
-_REQUESTS = scoreboard.REQUESTS
-_CORES_BUSY = scoreboard.CORES_BUSY
-_RUNNING_TIME_US = scoreboard.RUNNING_TIME_US
-_TX_BYTES = scoreboard.TX_BYTES
 
 
 class Connection:
@@ -93,92 +85,36 @@ class Connection:
         self.idle = False
         self.is_head = False
 
-    def serve(self) -> None:
-        """Serve requests until the connection ends; never raises.
+    def next_exchange(self) -> Exchange | None:
+        """Return the next request when it has come, None when the connection ends.
 
-        Blocks the calling greenlet, which is the connection's own.
+        Parks the greenlet. Whoever has it answered tells ``settle`` before asking for
+        the next one. A protocol whose requests do not come one after the other serves
+        them all in ``_serve`` and returns None.
         """
-        try:
-            self._serve()
-        except Disconnected:
-            pass
-        except RequestAborted:
-            self.stream.reset_on_close()
-        except Exception:
-            # A fault of the server's. It must not take the worker along.
-            self.site.report(traceback.format_exc())
-        finally:
-            self.stream.close()
+        self._serve()
+        return None
 
     def _serve(self) -> None:
         raise NotImplementedError
+
+    def settle(self, exchange: Exchange) -> bool:
+        """Do what is due after ``exchange``; false if nothing comes after it."""
+        return False
+
+    def rest(self) -> bool:
+        """Give up the greenlet until the next request comes; false to keep it."""
+        return False
+
+    def run(self, exchange: Exchange) -> None:
+        """Have ``exchange`` answered: by a stage, the application, or an error."""
+        answer(self, exchange)
 
     def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
         """Return the Date and Connection lines of a response."""
         raise NotImplementedError
 
-    # One exchange
-
-    def run(self, exchange: Exchange) -> None:
-        """Have ``exchange`` answered: by a stage, the application, or an error."""
-        site = self.site
-        cores = site.cores
-        counters = site.counters
-        exchange.greenlet = current = getcurrent()
-        current.exchange = exchange  # type: ignore[attr-defined]
-        # Context variables of the last request are not this one's.
-        current.gr_context = None
-        free = cores.free
-        if len(free) > 1:
-            # What take() does, without the call (0.1 microseconds of 6).
-            core = free.pop()
-            cores.holders[core] = exchange
-        else:
-            core = cores.take(exchange)
-        exchange.core = core
-        counters[_CORES_BUSY] += 1
-        exchange.environ["uwsgi.core"] = core
-        began = monotonic()
-        exchange.started = began + site.clock.wall_offset
-        if site.harakiri:
-            exchange.deadline = began + site.harakiri
-        try:
-            for stage in site.stages:
-                if stage(exchange):
-                    break
-            else:
-                app = site.find_application(exchange.environ)
-                if app is None:
-                    self._refuse_for_want_of_an_application(exchange)
-                else:
-                    exchange.app_number = app.number
-                    exchange.app_requests = app.requests = app.requests + 1
-                    if exchange.input is not None and self.limits.post_buffering:
-                        self._buffer_body(exchange)
-                    run_application(app.call, exchange)
-            if not exchange.complete and not exchange.upgraded:
-                exchange.finish()
-        except BaseException as exc:
-            self._fail(exchange, exc)
-        finally:
-            exchange.duration = duration = monotonic() - began
-            if exchange.core >= 0:
-                exchange.core = -1
-                cores.give(core)
-            exchange.core = core
-            counters[_CORES_BUSY] -= 1
-            counters[_REQUESTS] += 1
-            counters[_RUNNING_TIME_US] += int(duration * 1e6)
-            counters[_TX_BYTES] += exchange.header_bytes + exchange.body_bytes
-            current.exchange = None  # type: ignore[attr-defined]
-            if exchange._on_end is not None:
-                exchange.end()
-            if site.log_request is not None:
-                site.log_request(exchange)
-            if site.request_ended is not None:
-                site.request_ended()
-
-    def _refuse_for_want_of_an_application(self, exchange: Exchange) -> None:
+    def refuse_for_want_of_an_application(self, exchange: Exchange) -> None:
         self.site.report(
             "--- no python application found, check your startup logs for errors ---"
         )
@@ -202,7 +138,7 @@ class Connection:
             worker, self, received
         )
 
-    def _buffer_body(self, exchange: Exchange) -> None:
+    def buffer_body(self, exchange: Exchange) -> None:
         """Read the body before the application runs (uWSGI: post-buffering)."""
         body: BodyInput = exchange.input
         # Closed at the end of the exchange, which outlives this function.
@@ -219,7 +155,7 @@ class Connection:
         exchange.environ["wsgi.input"] = file
         exchange.environ["CONTENT_LENGTH"] = str(length)
 
-    def _fail(self, exchange: Exchange, exc: BaseException) -> None:
+    def fail(self, exchange: Exchange, exc: BaseException) -> None:
         """Turn what ended the request into an answer and a line in the log."""
         site = self.site
         exchange.keep_alive = False
@@ -232,7 +168,7 @@ class Connection:
                 )
             exchange.cut()
         elif isinstance(exc, RequestAborted):
-            site.report(f"{exc}\n{_format_traceback(exc)}")
+            site.report(f"{exc}\n{format_traceback(exc)}")
             exchange.respond_error(exc.status)
         elif exchange.upgraded and isinstance(exc, (ConnectionError, StopIteration)):
             pass  # How simple-websocket's users say that there is nothing to answer.
@@ -241,7 +177,7 @@ class Connection:
             exchange.respond_error(exc.status, str(exc))
         else:
             site.counters[scoreboard.EXCEPTIONS] += 1
-            told = _format_traceback(exc)
+            told = format_traceback(exc)
             site.report(told)
             exchange.respond_error(500, told if site.shows_exceptions else "")
             if site.exception_seen is not None:
@@ -298,19 +234,5 @@ class Connection:
         self.stream.half_close_and_drain(_LINGER_BYTES)
 
 
-def _format_traceback(exc: BaseException) -> str:
+def format_traceback(exc: BaseException) -> str:
     return "".join(traceback.format_exception(exc)).rstrip()
-
-
-def greenlet_body(site: Site, connection: Connection) -> None:
-    """Serve ``connection`` in the current greenlet, then forget it."""
-    site.connections.add(connection)
-    counters = site.counters
-    counters[scoreboard.CONNECTIONS] += 1
-    try:
-        connection.serve()
-    except BaseException as exc:
-        sys.stderr.write(_format_traceback(exc) + "\n")
-    finally:
-        counters[scoreboard.CONNECTIONS] -= 1
-        site.connections.discard(connection)

@@ -146,7 +146,7 @@ class EdgeConnection(HttpConnection):
     ``proxies`` and ``speaks_http2``: see ``Edge``.
     """
 
-    __slots__ = ("_proxies", "_speaks_http2")
+    __slots__ = ("_is_begun", "_proxies", "_speaks_http2")
 
     def __init__(
         self,
@@ -161,15 +161,24 @@ class EdgeConnection(HttpConnection):
         super().__init__(site, stream, environ, limits)
         self._proxies = proxies
         self._speaks_http2 = speaks_http2
+        self._is_begun = False
 
-    def _serve(self) -> None:
+    def next_exchange(self) -> Exchange | None:
+        if not self._is_begun:
+            self._is_begun = True
+            if not self._begins_as_http1():
+                return None
+        return super().next_exchange()
+
+    def _begins_as_http1(self) -> bool:
+        """Read what stands before the requests; false if that was all."""
         if self._proxies is not None and not self.is_adopted:
             try:
                 read_proxy_header(self, self._proxies)
             except RemoteProtocolError as error:
                 # Nothing that could be answered: the client is behind the peer.
                 self.site.report(refusal_of(self, error))
-                return
+                return False
         if self._speaks_http2 and self._is_http2():
             # Here, because h2 is there only where the extra is installed.
             from geuwsgi.server.http2.session import Session
@@ -180,10 +189,10 @@ class EdgeConnection(HttpConnection):
 
                 received, environ = read_first_request(self, received)
                 if environ is not None and self.goes_elsewhere(environ, received):
-                    return
+                    return False
             Session(self, received).run()
-            return
-        super()._serve()
+            return False
+        return True
 
     def _is_http2(self) -> bool:
         """Read the first bytes into ``pending``; whether they are HTTP/2's."""
@@ -219,8 +228,15 @@ class RedirectingConnection(HttpConnection):
         super().__init__(site, stream, environ, limits)
         self._port = "" if port in ("", "443") else f":{port}"
 
-    def run(self, exchange: Exchange) -> None:
-        """Answer without a core, an application or a line in the log."""
+    def next_exchange(self) -> Exchange | None:
+        """Answer all requests without a core, an application or a line in the log."""
+        while (exchange := super().next_exchange()) is not None:
+            self._redirect(exchange)
+            if not self.settle(exchange):
+                break
+        return None
+
+    def _redirect(self, exchange: Exchange) -> None:
         environ = exchange.environ
         host = str(environ.get("HTTP_HOST", "")) or str(environ["SERVER_NAME"])
         if host.startswith("["):

@@ -25,10 +25,13 @@ class HttpConnection(Connection):
 
     __slots__ = (
         "_has_asked",
+        "_is_reused",
+        "_is_woken",
         "_known_environ",
         "_known_fields",
         "_known_framing",
         "_known_head",
+        "_received",
     )
 
     def __init__(
@@ -40,6 +43,10 @@ class HttpConnection(Connection):
     ) -> None:
         super().__init__(site, stream, environ, limits)
         self._has_asked = False
+        self._is_reused = False
+        self._is_woken = False
+        #: What came behind the last request.
+        self._received = b""
         # The fields of the last request, and if they came before: the head with them
         # and what it came to.
         self._known_fields = b""
@@ -47,65 +54,91 @@ class HttpConnection(Connection):
         self._known_environ: dict[str, Any] = environ
         self._known_framing = (0, 0)
 
-    def _serve(self) -> None:
-        site = self.site
+    def next_exchange(self) -> Exchange | None:
+        received = self._next_bytes()
+        if not received:
+            return None
         stream = self.stream
-        clock = site.clock
         limits = self.limits
-        stream.deadline = clock.now + limits.head_timeout
-        received = self.pending or stream.recv(READ_SIZE)
-        while received:
-            end = received.find(b"\r\n\r\n")
-            if end < 0 or end > limits.head_bytes or received[0] == 13:
-                try:
-                    received, end = self._read_head(received)
-                except RemoteProtocolError as error:
-                    self.refuse(error)
-                    return
-                if not received:
-                    return
-            stream.deadline = 0.0
-            exchange = self._exchange(received, end)
-            if exchange is None:
-                return
-            if site.sticky is not None and self.goes_elsewhere(
-                exchange.environ, received
-            ):
-                return
-            received = b""
-            body = exchange.input
-            if (
-                body is not None
-                and not body.complete
-                and not self.await_small_body(body)
-            ):
-                return
-            self.run(exchange)
-            keep = exchange.keep_alive and exchange.complete
-            if not keep:
-                if not exchange.upgraded:
-                    self._end_connection(exchange)
-                return
-            received = exchange.received
-            if exchange.input is not None:
-                if not self._discard_body(exchange.input):
-                    self.close_gently()
-                    return
-                received = exchange.input.leftover
-            # What this request held must not stay while the next one is awaited.
-            del exchange, body
-            if received:
-                # Whoever sends a thousand requests at once gets one answer a turn of
-                # the loop, or everybody else would wait for all of them.
-                site.hub.loop.run_callback(getcurrent().switch)
-                greenlet.switch(site.hub)
-            else:
-                stream.deadline = clock.now + limits.keepalive_timeout
-                self.idle = True
-                received = stream.recv_after_wait(READ_SIZE)
-                self.idle = False
-            if received:
-                stream.deadline = clock.now + limits.head_timeout
+        stream.deadline = self.site.clock.now + limits.head_timeout
+        end = received.find(b"\r\n\r\n")
+        if end < 0 or end > limits.head_bytes or received[0] == 13:
+            try:
+                received, end = self._read_head(received)
+            except RemoteProtocolError as error:
+                self.refuse(error)
+                return None
+            if not received:
+                return None
+        stream.deadline = 0.0
+        exchange = self._exchange(received, end)
+        if exchange is None:
+            return None
+        if self.site.sticky is not None and self.goes_elsewhere(
+            exchange.environ, received
+        ):
+            return None
+        body = exchange.input
+        if body is not None and not body.complete and not self.await_small_body(body):
+            return None
+        return exchange
+
+    def rest(self) -> bool:
+        if self._received:
+            return False
+        stream = self.stream
+        stream.deadline = self.site.clock.now + self.limits.keepalive_timeout
+        if not stream.rest(self._wake):
+            return False
+        self.idle = True
+        return True
+
+    def _wake(self) -> None:
+        self.idle = False
+        self._is_woken = True
+        self.site.wake(self)
+
+    def _next_bytes(self) -> bytes:
+        """Return the beginning of the next request, no bytes at the end."""
+        stream = self.stream
+        clock = self.site.clock
+        limits = self.limits
+        if not self._is_reused:
+            self._is_reused = True
+            stream.deadline = clock.now + limits.head_timeout
+            return self.pending or stream.recv(READ_SIZE)
+        if self._is_woken:
+            self._is_woken = False
+            return stream.recv(READ_SIZE)
+        received = self._received
+        if received:
+            # Whoever sends a thousand requests at once gets one answer a turn of the
+            # loop, or everybody else would wait for all of them.
+            self._received = b""
+            hub = self.site.hub
+            hub.loop.run_callback(getcurrent().switch)
+            greenlet.switch(hub)
+            return received
+        stream.deadline = clock.now + limits.keepalive_timeout
+        self.idle = True
+        received = stream.recv_after_wait(READ_SIZE)
+        self.idle = False
+        return received
+
+    def settle(self, exchange: Exchange) -> bool:
+        if not (exchange.keep_alive and exchange.complete):
+            if not exchange.upgraded:
+                self._end_connection(exchange)
+            return False
+        body = exchange.input
+        if body is None:
+            self._received = exchange.received
+            return True
+        if not self._discard_body(body):
+            self.close_gently()
+            return False
+        self._received = body.leftover
+        return True
 
     def _read_head(self, received: bytes) -> tuple[bytes, int]:
         """Read until the empty line; return all that came and where it is.

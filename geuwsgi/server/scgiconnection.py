@@ -17,20 +17,18 @@ class ScgiConnection(CgiConnection):
 
     status_line = "Status:"
 
-    def _serve(self) -> None:
+    def next_exchange(self) -> Exchange | None:
         try:
             exchange = self._read_request()
         except RemoteProtocolError as error:
             self.refuse(error)
-            return
+            return None
         if exchange is None:
-            return
+            return None
         body = exchange.input
         if body is not None and not body.complete and not self.await_small_body(body):
-            return
-        self.run(exchange)
-        if exchange.complete and body is not None and not body.complete:
-            self.close_gently()
+            return None
+        return exchange
 
     def _read_request(self) -> Exchange | None:
         stream = self.stream

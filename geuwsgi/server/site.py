@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
@@ -66,7 +66,14 @@ class App(Protocol):
     def call(self) -> Application: ...
 
 
-@dataclass(slots=True, eq=False)
+def _refuses(worker: int, connection: Connection, received: bytes) -> bool:
+    return False
+
+
+def _ignores(connection: Connection) -> None:
+    return None
+
+
 class Site:
     """See the module's text. ``hub`` is the worker's gevent hub.
 
@@ -74,52 +81,98 @@ class Site:
     ``SCRIPT_NAME`` and ``PATH_INFO``; None if there is none.
     """
 
-    hub: Any
-    clock: Clock
-    cores: Cores
-    counters: memoryview[int]
-    base_environ: dict[str, object]
-    find_application: Callable[[dict[str, Any]], App | None]
-    stages: tuple[Stage, ...] = ()
-    #: Called with the exchange before its head is rendered; may change its headers.
-    response_filters: tuple[Callable[[Exchange], None], ...] = ()
-    #: Asked in order before the server answers with an error: true if one answered.
-    error_answers: tuple[Callable[[Exchange, int], bool], ...] = ()
-    #: Called for requests that ask for an upgrade, to offer it in the environ.
-    upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
-    #: Gives what stands before the server's own lines (uWSGI: log-date).
-    stamp: Callable[[], str] | None = None
-    #: Sends a piece of a file in place of the stream's own ``send_file``.
-    send_file: SendFile | None = None
-    #: Called with each ended exchange; None when no request is logged.
-    log_request: Callable[[Exchange], None] | None = None
-    #: The same for requests that asked to be logged where none is.
-    log_forced: Callable[[Exchange], None] | None = None
-    #: What answers packets of other modifiers on uwsgi sockets.
-    modifiers: dict[int, Callable[[Connection, int, bytes], None]] = field(
-        default_factory=dict
+    __slots__ = (
+        "base_environ",
+        "clock",
+        "connections",
+        "cores",
+        "counters",
+        "drain_begins",
+        "draining",
+        "error_answers",
+        "exception_seen",
+        "find_application",
+        "hand_over",
+        "harakiri",
+        "hub",
+        "log_forced",
+        "log_request",
+        "modifiers",
+        "parser",
+        "quiet_disconnects",
+        "renderer",
+        "request_ended",
+        "response_filters",
+        "send_file",
+        "shows_exceptions",
+        "stages",
+        "stamp",
+        "sticky",
+        "trust_forwarded_proto",
+        "upgrade_offers",
+        "wake",
+        "worker_id",
     )
-    #: Called after each request, for limits on their number.
-    request_ended: Callable[[], None] | None = None
-    #: Where requests of a session belong; None if every worker may have them.
-    sticky: Sticky | None = None
-    #: Gives a connection, with what was read from it, to another worker: true if it
-    #: went.
-    hand_over: Callable[[int, Connection, bytes], bool] = lambda *_: False
-    harakiri: float = 0.0
-    #: Told of each exception that leaves the application.
-    exception_seen: Callable[[BaseException], None] | None = None
-    #: Send tracebacks to clients (uWSGI: catch-exceptions); never on a public site.
-    shows_exceptions: bool = False
-    worker_id: int = 1
-    trust_forwarded_proto: bool = True
-    quiet_disconnects: bool = True
-    draining: bool = False
-    #: Set when draining begins; an event of gevent's, for greenlets to wait on.
-    drain_begins: Any = None
-    connections: set[Connection] = field(default_factory=set)
-    parser: HeadParser = field(default_factory=HeadParser)
-    renderer: HeadRenderer = field(default_factory=HeadRenderer)
+
+    def __init__(
+        self,
+        *,
+        hub: Any,
+        clock: Clock,
+        cores: Cores,
+        counters: memoryview[int],
+        base_environ: dict[str, object],
+        find_application: Callable[[dict[str, Any]], App | None],
+        parser: HeadParser,
+        harakiri: float = 0.0,
+        worker_id: int = 1,
+    ) -> None:
+        self.hub = hub
+        self.clock = clock
+        self.cores = cores
+        self.counters = counters
+        self.base_environ = base_environ
+        self.find_application = find_application
+        self.stages: tuple[Stage, ...] = ()
+        #: Called with the exchange before its head is rendered; may change its headers.
+        self.response_filters: tuple[Callable[[Exchange], None], ...] = ()
+        #: Asked in order before the server answers with an error: true if one answered.
+        self.error_answers: tuple[Callable[[Exchange, int], bool], ...] = ()
+        #: Called for requests that ask for an upgrade, to offer it in the environ.
+        self.upgrade_offers: tuple[Callable[[Exchange], None], ...] = ()
+        #: Gives what stands before the server's own lines (uWSGI: log-date).
+        self.stamp: Callable[[], str] | None = None
+        #: Sends a piece of a file in place of the stream's own ``send_file``.
+        self.send_file: SendFile | None = None
+        #: Called with each ended exchange; None when no request is logged.
+        self.log_request: Callable[[Exchange], None] | None = None
+        #: The same for requests that asked to be logged where none is.
+        self.log_forced: Callable[[Exchange], None] | None = None
+        #: What answers packets of other modifiers on uwsgi sockets.
+        self.modifiers: dict[int, Callable[[Connection, int, bytes], None]] = {}
+        #: Called after each request, for limits on their number.
+        self.request_ended: Callable[[], None] | None = None
+        #: Where requests of a session belong; None if every worker may have them.
+        self.sticky: Sticky | None = None
+        #: Gives a connection, with what was read from it, to another worker: true if it
+        #: went.
+        self.hand_over: Callable[[int, Connection, bytes], bool] = _refuses
+        #: Takes up the service of a connection that has rested.
+        self.wake: Callable[[Connection], object] = _ignores
+        self.harakiri = harakiri
+        #: Told of each exception that leaves the application.
+        self.exception_seen: Callable[[BaseException], None] | None = None
+        #: Send tracebacks to clients (uWSGI: catch-exceptions); never on a public site.
+        self.shows_exceptions = False
+        self.worker_id = worker_id
+        self.trust_forwarded_proto = True
+        self.quiet_disconnects = True
+        self.draining = False
+        #: Set when draining begins; an event of gevent's, for greenlets to wait on.
+        self.drain_begins: Any = None
+        self.connections: set[Connection] = set()
+        self.parser = parser
+        self.renderer = HeadRenderer()
 
     def report(self, line: str) -> None:
         """Write a line to the log."""

@@ -1,7 +1,7 @@
 """Responses whose bodies are changed, or read along, on their way out.
 
-Most exchanges are not transformed and should pay nothing for those that are, so an
-exchange becomes a ``TransformedExchange`` only when a transformation is added to it.
+Most exchanges are not transformed and pay one comparison for those that are: an
+exchange gets a ``Pipeline`` only when a transformation is added to it.
 """
 
 from __future__ import annotations
@@ -41,86 +41,87 @@ class Transformation(Protocol):
 
 
 class Pipeline:
-    """The transformations of one exchange, in their order."""
+    """The transformations of one exchange, in their order.
 
-    __slots__ = ("begun", "steps")
+    The exchange hands over what it is told to send. What comes out of the last
+    transformation is sent by the exchange's own methods, while ``passing``.
+    """
+
+    __slots__ = ("begun", "passing", "steps")
 
     def __init__(self) -> None:
         self.steps: list[Transformation] = []
         self.begun = False
+        self.passing = False
 
-
-class TransformedExchange(Exchange):
-    """An exchange whose body goes through transformations.
-
-    Never made, only become: see ``add_transformation``.
-    """
-
-    __slots__ = ()
-
-    def write(self, chunk: bytes) -> None:
-        if not chunk or self.upgraded or self.complete:
+    def write(self, exchange: Exchange, chunk: bytes) -> None:
+        if not chunk or exchange.upgraded or exchange.complete:
             return
-        self._begin()
-        super().write(self._feed(chunk))
+        self._begin(exchange)
+        self._pass(exchange.write, self._feed(chunk))
 
-    def write_whole(self, body: bytes) -> None:
-        if self.upgraded or self.complete:
+    def write_whole(self, exchange: Exchange, body: bytes) -> None:
+        if exchange.upgraded or exchange.complete:
             return
-        self._begin()
-        super().write_whole(self._feed(body) + self._end())
+        self._begin(exchange)
+        self._pass(exchange.write_whole, self._feed(body) + self._end())
 
-    def finish(self) -> None:
-        if self.upgraded or self.complete:
+    def finish(self, exchange: Exchange) -> None:
+        if exchange.upgraded or exchange.complete:
             return
-        self._begin()
+        self._begin(exchange)
         rest = self._end()
-        if rest and self.headers_sent:
-            super().write(rest)
-        elif rest:
-            super().write_whole(rest)
+        if rest and not exchange.headers_sent:
+            self._pass(exchange.write_whole, rest)
             return
-        super().finish()
+        if rest:
+            self._pass(exchange.write, rest)
+        self._pass(exchange.finish)
 
-    def send_file(self, fd: int, offset: int, count: int) -> None:
-        while count and not self.complete:
+    def send_file(self, exchange: Exchange, fd: int, offset: int, count: int) -> None:
+        while count and not exchange.complete:
             block = os.pread(fd, min(count, _BLOCK), offset)
             if not block:
                 raise LocalProtocolError(f"file ended {count} bytes early")
-            self.write(block)
+            self.write(exchange, block)
             offset += len(block)
             count -= len(block)
 
-    def _begin(self) -> None:
+    def _pass(self, method: Callable[..., None], *octets: bytes) -> None:
+        self.passing = True
+        try:
+            method(*octets)
+        finally:
+            self.passing = False
+
+    def _begin(self, exchange: Exchange) -> None:
         """Have each transformation look at the head, once, before it is sent."""
-        pipeline: Pipeline = self.transformations
-        if pipeline.begun:
+        if self.begun:
             return
-        pipeline.begun = True
-        if self.head is None or self.headers_sent:
-            pipeline.steps = []
+        self.begun = True
+        if exchange.head is None or exchange.headers_sent:
+            self.steps = []
             return
-        bodiless = self.status[:3] in _BODILESS or self.method == "HEAD"
+        bodiless = exchange.status[:3] in _BODILESS or exchange.method == "HEAD"
         kept = []
-        for transformation in pipeline.steps:
-            if bodiless or not transformation.begin(self):
+        for transformation in self.steps:
+            if bodiless or not transformation.begin(exchange):
                 continue
             kept.append(transformation)
             if transformation.changes_body:
-                self.headers = [
+                exchange.headers = [
                     field
-                    for field in self.headers or ()
+                    for field in exchange.headers or ()
                     if field[0].lower() != "content-length"
                 ]
-        pipeline.steps = kept
+        self.steps = kept
         # What begin() did to status and headers is not rendered yet.
-        self.replaceable = True
-        self.start_response(self.status, self.headers or [])
-        self.replaceable = False
+        exchange.replaceable = True
+        exchange.start_response(exchange.status, exchange.headers or [])
+        exchange.replaceable = False
 
     def _feed(self, chunk: bytes) -> bytes:
-        pipeline: Pipeline = self.transformations
-        for transformation in pipeline.steps:
+        for transformation in self.steps:
             if not chunk:
                 break
             chunk = transformation.feed(chunk)
@@ -128,12 +129,11 @@ class TransformedExchange(Exchange):
 
     def _end(self) -> bytes:
         rest = b""
-        pipeline: Pipeline = self.transformations
-        for transformation in pipeline.steps:
+        for transformation in self.steps:
             if rest:
                 rest = transformation.feed(rest)
             rest += transformation.end()
-        pipeline.steps = []
+        self.steps = []
         return rest
 
 
@@ -143,7 +143,6 @@ def add_transformation(exchange: Exchange, transformation: Transformation) -> No
     Before the response is started; afterwards it does nothing.
     """
     if exchange.transformations is None:
-        exchange.__class__ = TransformedExchange
         exchange.transformations = Pipeline()
     exchange.transformations.steps.append(transformation)
 

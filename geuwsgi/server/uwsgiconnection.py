@@ -19,7 +19,7 @@ class UwsgiConnection(CgiConnection):
 
     __slots__ = ()
 
-    def _serve(self) -> None:
+    def next_exchange(self) -> Exchange | None:
         site = self.site
         stream = self.stream
         stream.deadline = site.clock.now + self.limits.head_timeout
@@ -27,27 +27,27 @@ class UwsgiConnection(CgiConnection):
         while len(received) < uwsgi.HEADER_SIZE:
             more = stream.recv(READ_SIZE)
             if not more:
-                return
+                return None
             received += more
         modifier1, size, modifier2 = uwsgi.decode_header(received)
         end = uwsgi.HEADER_SIZE + size
         if modifier1 != uwsgi.REQUEST:
             self._other_modifier(modifier1, modifier2, received)
-            return
+            return None
         if size > self.limits.head_bytes:
             site.report(
                 f"invalid request block size: {size} "
                 f"(max {self.limits.head_bytes})...skip"
             )
             self.refuse(RemoteProtocolError("request block too large", 431))
-            return
+            return None
         while len(received) < end:
             more = stream.recv(READ_SIZE)
             if not more:
                 site.report(
                     f"uwsgi packet cut short: {len(received)} of {end} bytes came"
                 )
-                return
+                return None
             received += more
         stream.deadline = 0.0
         environ = dict(DEFAULT_VARS)
@@ -56,7 +56,7 @@ class UwsgiConnection(CgiConnection):
             length = self.complete_environ(environ)
         except RemoteProtocolError as error:
             self.refuse(error)
-            return
+            return None
         exchange = Exchange(site, self, environ)
         exchange.packet_size = size
         exchange.vars_count = count * 2
@@ -72,14 +72,11 @@ class UwsgiConnection(CgiConnection):
             for offer in site.upgrade_offers:
                 offer(exchange)
         if site.sticky is not None and self.goes_elsewhere(exchange.environ, received):
-            return
-        del received
+            return None
         body = exchange.input
         if body is not None and not body.complete and not self.await_small_body(body):
-            return
-        self.run(exchange)
-        if exchange.complete and body is not None and not body.complete:
-            self.close_gently()
+            return None
+        return exchange
 
     def _other_modifier(self, modifier1: int, modifier2: int, received: bytes) -> None:
         service = self.site.modifiers.get(modifier1)

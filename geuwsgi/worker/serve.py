@@ -26,7 +26,8 @@ from geuwsgi.net.stream import Stream
 from geuwsgi.offload.relay import join_streams
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
-from geuwsgi.server.connection import Connection, greenlet_body
+from geuwsgi.server.answering import serve
+from geuwsgi.server.connection import Connection
 from geuwsgi.server.context import ConnectionGreenlet, current_exchange
 from geuwsgi.server.cores import Cores
 from geuwsgi.server.crowd import Crowd
@@ -120,7 +121,6 @@ class Server:
             find_application=find_application,
             harakiri=harakiri,
             worker_id=worker_id,
-            drain_begins=gevent.event.Event(),
             parser=HeadParser(max_fields=max_fields),
         )
         #: Told once a second, in the hub: for pings, buffers and the like.
@@ -130,6 +130,8 @@ class Server:
         self.on_drain: list[Callable[[str], None]] = []
         #: The scoreboard rows of the other workers, free ones included.
         self.siblings: list[memoryview[int]] = []
+        self.site.drain_begins = gevent.event.Event()
+        self.site.wake = self._wake
         self._spare: list[ConnectionGreenlet] = []
         self._ticker: Any = None
         self._ticks = 0
@@ -247,21 +249,32 @@ class Server:
 
     def _spawn(self, connection: Connection) -> None:
         """Start the connection's greenlet at once: its request is mostly here."""
+        self.site.connections.add(connection)
+        self.site.counters[scoreboard.CONNECTIONS] += 1
+        self._wake(connection)
+
+    def _wake(self, connection: Connection) -> None:
         if self._spare:
             self._spare.pop().switch(connection)
         else:
             ConnectionGreenlet(self._live, self.hub).switch(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        self.site.counters[scoreboard.CONNECTIONS] -= 1
+        self.site.connections.discard(connection)
+        if self._crowd is not None:
+            self._crowd.leaves(connection)
 
     def _live(self, connection: Connection) -> None:
         current = getcurrent()
         current.exchange = None  # type: ignore[attr-defined]
         site = self.site
         while True:
-            greenlet_body(site, connection)
+            rests = serve(site, connection)
             if self._is_copy:
                 os._exit(0)
-            if self._crowd is not None:
-                self._crowd.leaves(connection)
+            if not rests:
+                self._forget(connection)
             del connection
             if len(self._spare) >= _SPARE_GREENLETS:
                 return
