@@ -77,7 +77,7 @@ WE_ACCEPT = [
     Accepted("llhttp", "Expected HTTP/2", rb"PRI ", "RFC 9113 §3.4: the preface is PRI * HTTP/2.0, which we refuse; with HTTP/1.1 it is a token"),
     Accepted("llhttp", "Invalid char in url", rb"[\x80-\xff]", "RFC 3986 §2: ASCII only; kept because browsers and curl send IRIs unescaped and uWSGI serves them"),
     Accepted("h11", "illegal request line", rb"[\x80-\xff]", "as above"),
-    Accepted("llhttp", "Invalid character in chunk", rb"[ \t];|;[ \t]| =|= ", "RFC 9112 §7.1.1: MUST parse bad whitespace around chunk extensions and remove it"),
+    Accepted("llhttp", "Invalid character in chunk", rb"[ \t][;=]|[;=][ \t]", "RFC 9112 §7.1.1: MUST parse bad whitespace around chunk extensions and remove it"),
     Accepted("llhttp", "Request has invalid `Transfer-Encoding`", rb"(?i)chunked\t", "RFC 9112 §5: OWS behind a value may be tabs"),
     Accepted("h11", "illegal chunk header", rb"[ \t];|;[ \t]", "as above"),
     Accepted("h1c", "ParseError: Whitespace in chunk", rb"[ \t];", "as above"),
