@@ -36,7 +36,7 @@ def start(
     )
     server = ServerProcess(["--ini", "site.ini"], directory=directory)
     try:
-        server.wait_for_log("spawned uWSGI worker 1")
+        server.wait_for_log("spawned uWSGI worker 1", timeout=40)
     except BaseException:
         server.kill()
         raise
