@@ -29,7 +29,7 @@ from geuwsgi.shared.mutex import MUTEX_SIZE
 from geuwsgi.shared.region import PAGE_SIZE, round_up
 
 MAGIC = b"geucache"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 HEADER_SIZE = 8192
 RECORD_SIZE = 64
 

@@ -137,7 +137,7 @@ class Table(Slots):
         """Return the value, or None if there is none."""
         memory = self._memory
         words = self._words
-        wanted = (_from_bytes(key, "little") + len(key) * self._salt) % self._prime + 1
+        wanted = (_from_bytes(key, "little") * self._salt + len(key)) % self._prime + 1
         sequence = words[SEQUENCE]
         if not sequence & 1 and self._lock_free:
             item = self._buckets[wanted & self._mask]
@@ -275,9 +275,10 @@ class Table(Slots):
     # What follows is called with the mutex held, except for _hash and _store.
 
     def _hash(self, key: bytes) -> int:
-        # A number modulo a secret prime: who chooses keys cannot choose collisions.
-        # The length keeps keys apart that differ in trailing zeros only.
-        return (_from_bytes(key, "little") + len(key) * self._salt) % self._prime + 1
+        # A number times a secret one modulo a secret prime: who chooses keys cannot
+        # choose collisions, and short keys with the same beginning do not get the same
+        # low bits. The length keeps keys apart that differ in trailing zeros only.
+        return (_from_bytes(key, "little") * self._salt + len(key)) % self._prime + 1
 
     def _find(self, key: bytes, wanted: int) -> int:
         """Return the item of a key, 0 if there is none or its time has come."""
@@ -349,7 +350,7 @@ class Table(Slots):
             return Outcome.BAD_VALUE
         if not 0 < len(key) <= self._keysize:
             return Outcome.BAD_KEY
-        wanted = (_from_bytes(key, "little") + len(key) * self._salt) % self._prime + 1
+        wanted = (_from_bytes(key, "little") * self._salt + len(key)) % self._prime + 1
         try:
             result = self._trylock(self._ref)
             if result:

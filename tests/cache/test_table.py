@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from geuwsgi.cache.geometry import COUNT, EVICTED, EXPIRED, FULL
-from geuwsgi.cache.slots import EVICTION_WINDOW, NEVER, SWEEP_LIMIT
+from geuwsgi.cache.slots import EVICTION_WINDOW, NEVER, NEXT, SWEEP_LIMIT
 from geuwsgi.cache.table import Outcome, Table
 from geuwsgi.cache.verify import find_damage
 from geuwsgi.shared.arithmetic import Arithmetic
@@ -316,3 +316,16 @@ class TestBitmap:
         for number in range(100, 110):
             assert table.set(b"%d" % number, b"x" * 30) is Outcome.STORED
             assert find_damage(table) == ""
+
+
+def test_short_keys_that_begin_alike_are_spread_over_the_buckets() -> None:
+    table = make_table(make_geometry(2000))
+    for number in range(1000):
+        table.set(b"key-%d" % number, b"value")
+    longest = 0
+    for bucket in range(table.geometry.buckets):
+        length, item = 0, table._buckets[bucket]
+        while item:
+            length, item = length + 1, table._words[table.word(item, NEXT)]
+        longest = max(longest, length)
+    assert longest < 20
