@@ -25,7 +25,7 @@ from geuwsgi.master.loop import Master, log
 from geuwsgi.master.loyalty import is_vassal
 from geuwsgi.master.prepared import Prepared, environ_of, prepare
 from geuwsgi.master.throne import Throne
-from geuwsgi.net.inherited import take_inherited
+from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
 from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
@@ -108,6 +108,7 @@ class _Launch:
     output: Output
     launcher: Launcher | None
     pidfiles: list[PidFile] = field(default_factory=list)
+    held: list[InheritedSocket] = field(default_factory=list)
 
     def run(self) -> int:
         settings = self.configuration.settings
@@ -120,6 +121,9 @@ class _Launch:
         try:
             environ = dict(self.command.environ)
             inherited = take_inherited(environ, os.getpid())
+            # Whoever passed them holds them too: what a reload closes could never be
+            # opened again.
+            self.held = [InheritedSocket(os.dup(s.fd), s.name) for s in inherited]
             set_limits(settings)
             check_purpose(self.configuration, has_inherited=bool(inherited))
             first = prepare(
@@ -200,6 +204,7 @@ class _Launch:
                 environ=environ,
                 log=log,
                 former=former,
+                inherited=[InheritedSocket(os.dup(s.fd), s.name) for s in self.held],
             )
 
         process = first.settings.process

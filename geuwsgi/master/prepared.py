@@ -105,6 +105,8 @@ def prepare(
     )
     if zerg_sockets:
         listeners = without_doubles(listeners)
+    if former is not None:
+        listeners = _without_copies(listeners)
     try:
         commons = Commons.create(
             settings, previous=former.commons if former else None, log=log
@@ -128,6 +130,21 @@ def prepare(
         plan=plan,
         environ=environ_of(settings, environ),
     )
+
+
+def _without_copies(listeners: list[Listener]) -> list[Listener]:
+    """Close inherited sockets that an earlier listener has already.
+
+    They are passed at each reload, for options of the new configuration or for none.
+    """
+    kept: dict[int, Listener] = {}
+    for listener in listeners:
+        number = os.fstat(listener.fileno()).st_ino
+        if listener.inherited and number in kept:
+            listener.close()
+        else:
+            kept.setdefault(number, listener)
+    return [listener for listener in listeners if listener.fileno() >= 0]
 
 
 def _change_directory(

@@ -17,21 +17,6 @@ from tests.master.site import Site, is_alive
 pytestmark = pytest.mark.e2e
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_twenty_reloads_under_load_fail_no_request(site: Site) -> None:
-    server = site.start()
-    with site.load() as load:
-        for number in range(20):
-            site.write_version(f"v{number}")
-            server.send_signal(signal.SIGHUP)
-            server.wait_for_log("is ready and takes over", count=number + 1, timeout=30)
-    assert site.version() == "v19"
-    assert load.longest_s < 10.0  # of a crowded machine; alone it is milliseconds
-    assert server.stop(signal.SIGTERM) == 0
-    server.assert_nothing_left()
-
-
 def test_a_syntax_error_leaves_the_old_code_serving(site: Site) -> None:
     server = site.start()
     with site.load():
