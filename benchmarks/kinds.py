@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from .requests import FEW_FIELDS, http_request, http_requests, uwsgi_packet
 from .servers import Wire
 
+GIGABYTE = 1_000_000_000
+
 
 @dataclass(frozen=True)
 class Requests:
@@ -20,6 +22,15 @@ class Requests:
     close: bool = False
     half_load: bool = False
     operations: int = 1
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """Large bodies: of the response, or `upload` bytes behind the request."""
+
+    request: bytes
+    upload: int = 0
+    connections: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Kind:
     title: str
     wire: Wire
     module: str
-    load: Requests | LongPolls | Messages | Start
+    load: Requests | Transfers | LongPolls | Messages | Start
     only: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     workers: int = 1
@@ -69,6 +80,8 @@ class Kind:
             return "woken/s"
         if isinstance(self.load, Start):
             return "starts/s"
+        if isinstance(self.load, Transfers):
+            return "MB/s"
         if isinstance(self.load, Requests) and self.load.operations > 1:
             return "operations/s"
         return "messages/s" if isinstance(self.load, Messages) else "requests/s"
@@ -84,6 +97,9 @@ _WSGI = (
     "waitress",
     "pywsgi",
 )
+
+_FILES = ("geuwsgi", "uwsgi-gevent", "nginx")
+_STATIC = ("--static-map", "/static={directory}/static")
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -224,8 +240,68 @@ KINDS: tuple[Kind, ...] = (
         Wire.HTTP,
         "hello",
         Requests((http_request("/static/page.css"),)),
-        ("geuwsgi", "uwsgi-gevent", "nginx"),
-        ("--static-map", "/static={directory}/static"),
+        _FILES,
+        _STATIC,
+    ),
+    Kind(
+        "static-1k",
+        "a static file of 1 KB",
+        Wire.HTTP,
+        "hello",
+        Requests((http_request("/static/1k.css"),)),
+        _FILES,
+        _STATIC,
+    ),
+    Kind(
+        "static-100k",
+        "a static file of 100 KB",
+        Wire.HTTP,
+        "hello",
+        Requests((http_request("/static/100k.css"),)),
+        _FILES,
+        _STATIC,
+    ),
+    Kind(
+        "static-close",
+        "a static file of 1 KB, one request a connection",
+        Wire.HTTP,
+        "hello",
+        Requests((http_request("/static/1k.css", close=True),), close=True),
+        _FILES,
+        _STATIC,
+    ),
+    Kind(
+        "static-1g",
+        "a static file of 1 GB",
+        Wire.HTTP,
+        "hello",
+        Transfers(http_request("/static/1g.bin")),
+        _FILES,
+        _STATIC,
+    ),
+    Kind(
+        "upload-1g",
+        "an upload of 1 GB, read in pieces of 64 KiB",
+        Wire.HTTP,
+        "transfer",
+        Transfers(http_request("/upload", upload=GIGABYTE), upload=GIGABYTE),
+        _WSGI,
+    ),
+    Kind(
+        "tls",
+        "HTTPS, keep-alive, 12 fields",
+        Wire.HTTPS,
+        "hello",
+        Requests((http_request(),)),
+    ),
+    Kind(
+        "tls-1g",
+        "a static file of 1 GB over HTTPS",
+        Wire.HTTPS,
+        "hello",
+        Transfers(http_request("/static/1g.bin")),
+        _FILES,
+        _STATIC,
     ),
     Kind(
         "cache-get",

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .kinds import Kind, LongPolls, Start
+from .kinds import Kind, LongPolls, Start, Transfers
 from .plot import bars, format_figure
 from .runner import Result
 from .servers import GEUWSGI, SERVERS
@@ -36,7 +36,16 @@ _START_COLUMNS = (
     ("pss_kib", "memory KiB"),
     ("kib_a_worker", "KiB a worker"),
 )
-_COLUMNS_OF = {LongPolls: _LONG_POLL_COLUMNS, Start: _START_COLUMNS}
+_TRANSFER_COLUMNS = (
+    ("rate", "{unit}"),
+    ("cpu_us", "CPU µs a MB"),
+    ("peak_kib", "most memory, KiB"),
+)
+_COLUMNS_OF = {
+    LongPolls: _LONG_POLL_COLUMNS,
+    Start: _START_COLUMNS,
+    Transfers: _TRANSFER_COLUMNS,
+}
 
 
 def table(result: Result) -> str:

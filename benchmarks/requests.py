@@ -39,19 +39,24 @@ def http_request(
     *,
     fields: tuple[tuple[str, str], ...] = BROWSER_FIELDS,
     body: bytes = b"",
+    upload: int = 0,
     close: bool = False,
 ) -> bytes:
-    """One HTTP/1.1 request; with `close` it announces that no other follows."""
-    lines = [f"{'POST' if body else 'GET'} {path} HTTP/1.1"]
+    """One HTTP/1.1 request; with `close` it announces that no other follows.
+
+    With `upload` it announces so many bytes, which the client sends without `body`.
+    """
+    length = upload or len(body)
+    lines = [f"{'POST' if length else 'GET'} {path} HTTP/1.1"]
     for name, value in fields:
         if close and name == "Connection":
             continue
         lines.append(f"{name}: {value}")
     if close:
         lines.append("Connection: close")
-    if body:
+    if length:
         lines.append("Content-Type: application/octet-stream")
-        lines.append(f"Content-Length: {len(body)}")
+        lines.append(f"Content-Length: {length}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 

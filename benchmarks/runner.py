@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from .environment import APPLICATIONS, Environment
-from .kinds import Kind, LongPolls, Messages, Requests, Start
+from .kinds import GIGABYTE, Kind, LongPolls, Messages, Requests, Start, Transfers
 from .processes import Running
 from .requests import http_request, uwsgi_packet
 from .servers import Place, Server, Wire, front
@@ -112,18 +112,52 @@ def _measure(plan: Plan, kind: Kind, server: Server) -> Sample:
             kind.workers,
             kind.options,
         )
-        static = place.directory / "static"
-        static.mkdir()
-        (static / "page.css").write_bytes(b"p { margin: 0 }\n" * 640)
+        _write_files(place.directory / "static")
+        if isinstance(kind.load, Transfers) and not kind.load.upload:
+            _write_large(place.directory / "static" / "1g.bin")
+        if kind.wire is Wire.HTTPS:
+            _write_certificate(place)
         with contextlib.ExitStack() as ending:
             running = _start(plan, server.wires[kind.wire](place), ending)
             if kind.wire is Wire.NGINX:
                 running.beside = _start(plan, front(place), ending)
             family, address, request = _probe(kind, place)
-            started = running.wait_until_answering(family, address, request)
+            started = running.wait_until_answering(
+                family, address, request, tls=kind.wire is Wire.HTTPS
+            )
             sample = {"start_s": started, "rate": 1 / started}
             sample |= _LOADS[type(kind.load)](plan, kind, place, running)
     return sample
+
+
+def _write_files(directory: Path) -> None:
+    directory.mkdir()
+    for name, size in (("page", 10_240), ("1k", 1_000), ("100k", 100_000)):
+        file = directory / f"{name}.css"
+        file.write_bytes((b"p { margin: 0 }\n" * (size // 16 + 1))[:size])
+        # At rest: servers may wait before they remember what has just changed.
+        os.utime(file, (0, 0))
+
+
+def _write_large(path: Path) -> None:
+    """A file of a gigabyte that takes no room on the disk, read into memory."""
+    with path.open("wb") as file:
+        file.truncate(GIGABYTE)
+    with path.open("rb") as file:
+        while file.read(1 << 20):
+            pass
+
+
+def _write_certificate(place: Place) -> None:
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+            *("-subj", "/CN=127.0.0.1", "-days", "2"),
+            *("-keyout", str(place.key), "-out", str(place.certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
 
 
 def _start(plan: Plan, command: list[str], ending: contextlib.ExitStack) -> Running:
@@ -139,7 +173,11 @@ def _start(plan: Plan, command: list[str], ending: contextlib.ExitStack) -> Runn
 
 def _probe(kind: Kind, place: Place) -> tuple[int, str | tuple[str, int], bytes]:
     tcp = ("127.0.0.1", place.port)
-    request = kind.load.requests[0] if isinstance(kind.load, Requests) else b""
+    request = b""
+    if isinstance(kind.load, Requests):
+        request = kind.load.requests[0]
+    elif isinstance(kind.load, Transfers):
+        request = http_request(close=True)
     if kind.wire is Wire.UWSGI_UNIX:
         return socket.AF_UNIX, str(place.socket), request or uwsgi_packet()
     if kind.wire is Wire.WEBSOCKET:
@@ -168,7 +206,8 @@ def _requests(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
         if kind.wire is Wire.UWSGI_UNIX
         else f"tcp:{place.address}"
     )
-    command = [plan.environment.client("load"), "--target", target]
+    client = "tls" if kind.wire is Wire.HTTPS else "load"
+    command = [plan.environment.client(client), "--target", target]
     for number, request in enumerate(load.requests):
         file = place.directory / f"request-{number}"
         file.write_bytes(request)
@@ -185,6 +224,29 @@ def _requests(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
     most = _loaded(plan, [*command, "--seconds", "1"], running)["rate"]
     paced = [*command, "--rate", str(most / 2), "--seconds", str(plan.seconds)]
     return {**_loaded(plan, paced, running), "most": most}
+
+
+def _transfers(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    load = kind.load
+    assert isinstance(load, Transfers)
+    request = place.directory / "request"
+    request.write_bytes(load.request)
+    client = "tls" if kind.wire is Wire.HTTPS else "load"
+    command = [
+        *(plan.environment.client(client), "--target", f"tcp:{place.address}"),
+        *("--request", str(request), "--connections", str(load.connections)),
+        *("--seconds", str(plan.seconds)),
+        *(("--body", str(load.upload)) if load.upload else ()),
+    ]
+    sample = _loaded(plan, command, running)
+    if sample["moved"] == 0:
+        raise RuntimeError(f"nothing was transferred: {running.output()[-500:]}")
+    megabytes = sample["moved"] / 1e6
+    # Processor time was taken in the warm-up, too.
+    share = sample["seconds"] / (sample["seconds"] + 0.5)
+    sample["cpu_us"] = sample["cpu_seconds"] * 1e6 * share / megabytes
+    sample["rate"] = megabytes / sample["seconds"]
+    return sample
 
 
 def _starting(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
@@ -217,11 +279,13 @@ def _loaded(plan: Plan, command: list[str], running: Running) -> Sample:
     output = _client(plan, command)
     after = running.usage(memory=True)
     sample: Sample = json.loads(output)
-    if not sample["total"]:
+    if not sample["total"] and not sample.get("moved"):
         raise RuntimeError(f"no request was answered: {running.output()[-500:]}")
     used = after.cpu_seconds - before.cpu_seconds
-    sample["cpu_us"] = used * 1e6 / sample["total"]
+    sample["cpu_seconds"] = used
+    sample["cpu_us"] = used * 1e6 / max(sample["total"], 1)
     sample["pss_kib"] = after.pss_kib
+    sample["peak_kib"] = after.peak_kib
     return sample
 
 
@@ -285,6 +349,7 @@ def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sampl
 
 _LOADS = {
     Requests: _requests,
+    Transfers: _transfers,
     Messages: _messages,
     LongPolls: _long_polls,
     Start: _starting,

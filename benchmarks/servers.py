@@ -19,6 +19,7 @@ class Wire(Enum):
 
     HTTP = "HTTP over TCP"
     HTTP_HELD = "HTTP over TCP, many connections held"
+    HTTPS = "HTTPS over TCP"
     UWSGI_UNIX = "uwsgi protocol over a Unix socket"
     UWSGI_TCP = "uwsgi protocol over TCP"
     NGINX = "HTTP to nginx, uwsgi protocol from there"
@@ -41,6 +42,14 @@ class Place:
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "certificate.pem"
+
+    @property
+    def key(self) -> Path:
+        return self.directory / "key.pem"
 
     @property
     def socket(self) -> Path:
@@ -84,7 +93,12 @@ def _uwsgi_family(
     def on(*listener: str) -> Command:
         def command(place: Place) -> list[str]:
             where = [
-                text.format(address=place.address, socket=place.socket)
+                text.format(
+                    address=place.address,
+                    socket=place.socket,
+                    certificate=place.certificate,
+                    key=place.key,
+                )
                 for text in listener
             ]
             return [executable(place), *_uwsgi_options(place, *where, gevent=gevent)]
@@ -94,6 +108,9 @@ def _uwsgi_family(
     return {
         Wire.HTTP: on("--http", "{address}", "--http-keepalive"),
         Wire.HTTP_HELD: on("--http-socket", "{address}"),
+        Wire.HTTPS: on(
+            *("--https", "{address},{certificate},{key}"), "--http-keepalive"
+        ),
         Wire.UWSGI_UNIX: on("--socket", "{socket}"),
         Wire.UWSGI_TCP: on("--socket", "{address}"),
         Wire.NGINX: on("--socket", "{socket}"),
@@ -155,8 +172,12 @@ def _script(name: str) -> Command:
     return command
 
 
-def nginx(place: Place, location: str) -> list[str]:
+def nginx(place: Place, location: str, *, tls: bool = False) -> list[str]:
     """nginx with one process and this content of `location /`."""
+    listen = f"listen {place.address}{' ssl' if tls else ''} backlog=4096;"
+    if tls:
+        listen += f"ssl_certificate {place.certificate};"
+        listen += f"ssl_certificate_key {place.key};"
     configuration = place.directory / "nginx.conf"
     configuration.write_text(
         f"""daemon off; master_process off; worker_processes 1;
@@ -164,13 +185,14 @@ def nginx(place: Place, location: str) -> list[str]:
         events {{ worker_connections 4096; }}
         http {{
             access_log off; keepalive_requests 100000000;
+            sendfile on; tcp_nopush on;
             client_body_temp_path {place.directory}/body;
             proxy_temp_path {place.directory}/proxy;
             fastcgi_temp_path {place.directory}/fastcgi;
             uwsgi_temp_path {place.directory}/uwsgi;
             scgi_temp_path {place.directory}/scgi;
             server {{
-                listen {place.address} backlog=4096;
+                {listen}
                 default_type text/plain;
                 location / {{ {location} }}
                 location /static/ {{ root {place.directory}; }}
@@ -189,6 +211,10 @@ def front(place: Place) -> list[str]:
 
 def _constant(place: Place) -> list[str]:
     return nginx(place, 'return 200 "Hello, World!";')
+
+
+def _constant_tls(place: Place) -> list[str]:
+    return nginx(place, 'return 200 "Hello, World!";', tls=True)
 
 
 GEUWSGI = Server(
@@ -256,7 +282,12 @@ SERVERS: tuple[Server, ...] = (
             Wire.HTTP_HELD: _script("pywsgi_server.py"),
         },
     ),
-    Server("nginx", "nginx, constant answer", "", {Wire.HTTP: _constant}),
+    Server(
+        "nginx",
+        "nginx",
+        "",
+        {Wire.HTTP: _constant, Wire.HTTPS: _constant_tls},
+    ),
     Server("picows", "picows", "picows", {Wire.WEBSOCKET: _script("picows_server.py")}),
     Server(
         "websockets",

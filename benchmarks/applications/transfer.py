@@ -1,4 +1,6 @@
-"""Bodies: `/post` reads one, `/large` sends 100 KB, `/stream` sends 1,000 chunks."""
+"""Bodies: `/post` reads one, `/upload` in pieces, `/large` sends 100 KB, `/stream`
+sends 1,000 chunks.
+"""
 
 LARGE = b"x" * 100_000
 CHUNK = b"y" * 100
@@ -14,6 +16,15 @@ def application(environ, start_response):
     if path == "/stream":
         start_response("200 OK", STREAM_FIELDS)
         return iter([CHUNK] * 1000)
+    if path == "/upload":
+        read = environ["wsgi.input"].read
+        while read(65536):
+            pass
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+    if path == "/":
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
     size = b"%d" % len(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
     start_response("200 OK", [("Content-Length", str(len(size)))])
     return [size]

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -262,13 +263,14 @@ static inline size_t response_feed(struct response *r, const char *bytes, size_t
     return at;
 }
 
-/* Writes all of it to a socket that is almost always writable. */
+/* Writes all of it, waiting where the socket takes no more. */
 static inline int send_all(int fd, const char *bytes, size_t length) {
     while (length) {
         ssize_t n = send(fd, bytes, length, MSG_NOSIGNAL);
         if (n < 0) {
             if (errno != EAGAIN) return -1;
-            usleep(200);
+            struct pollfd writable = {.fd = fd, .events = POLLOUT};
+            poll(&writable, 1, 1000);
             continue;
         }
         bytes += n;

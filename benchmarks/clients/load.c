@@ -2,13 +2,16 @@
  *
  *   load --target tcp:127.0.0.1:8000 --request FILE [--request FILE …]
  *        --connections 64 --seconds 3 [--warmup 0.5] [--close] [--rate 20000]
+ *        [--body 1000000000]
  *
  * FILE holds the bytes of one request, whatever the protocol: an HTTP request or a
  * uwsgi packet. Several are sent in turn. A response ends where HTTP's framing says, or with the connection.
  * With --close each request has a connection of its own; otherwise a connection is
  * used until the peer announces its end. With --rate requests start at fixed moments
  * and latency counts from that moment, so a stalled server cannot hide behind the
- * requests that were never sent. Prints one JSON object.
+ * requests that were never sent. --body sends as many zeros behind each request; a
+ * connection that uploads keeps the others waiting, so one is enough. Prints one JSON
+ * object; `moved` are the bytes sent and received while it was measured.
  */
 #include "client.h"
 
@@ -30,9 +33,13 @@ static struct {
 static unsigned request_count, turn;
 static int close_each, epoll_fd;
 static double rate;
-static uint64_t done, total, errors, received, connects;
+static uint64_t done, total, errors, received, connects, moved, body;
 static struct histogram histogram;
-static int64_t measure_from;
+static int64_t measure_from, measure_to;
+
+static void count_moved(uint64_t bytes, int64_t at) {
+    if (at >= measure_from && at <= measure_to) moved += bytes;
+}
 
 static void disconnect(struct connection *c) {
     close(c->fd);
@@ -55,10 +62,24 @@ static void open_connection(struct connection *c) {
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) die("epoll_ctl: %s", strerror(errno));
 }
 
+static int send_body(struct connection *c) {
+    static char zeros[1 << 18];
+    uint64_t left = body;
+    while (left) {
+        size_t piece = left < sizeof zeros ? (size_t)left : sizeof zeros;
+        if (send_all(c->fd, zeros, piece) < 0) return -1;
+        left -= piece;
+        int64_t at = now_us();
+        count_moved(piece, at);
+        if (at > measure_to) return 0; /* enough; the rest is never sent */
+    }
+    return 0;
+}
+
 /* Loopback connects at once, so a fresh connection takes the request without waiting. */
 static void send_request(struct connection *c) {
     unsigned which = turn++ % request_count;
-    while (send_all(c->fd, requests[which].bytes, requests[which].length) < 0) {
+    while (send_all(c->fd, requests[which].bytes, requests[which].length) < 0 || send_body(c) < 0) {
         errors++;
         disconnect(c);
         usleep(500);
@@ -102,6 +123,7 @@ static void readable(struct connection *c, int64_t at) {
         finish(c, at);
     } else {
         received += (uint64_t)n;
+        count_moved((uint64_t)n, at);
         response_feed(&c->response, buffer, (size_t)n);
         if (c->response.framing != DONE) return;
         finish(c, at);
@@ -113,7 +135,7 @@ int main(int argc, char **argv) {
     static const struct option options[] = {
         {"target", 1, 0, 't'}, {"request", 1, 0, 'r'}, {"connections", 1, 0, 'c'},
         {"seconds", 1, 0, 's'}, {"warmup", 1, 0, 'w'}, {"close", 0, 0, 'x'},
-        {"rate", 1, 0, 'R'},   {0, 0, 0, 0}};
+        {"rate", 1, 0, 'R'},   {"body", 1, 0, 'b'},    {0, 0, 0, 0}};
     int connections = 64, option;
     double seconds = 3, warmup = 0.5;
     const char *where = NULL;
@@ -130,6 +152,7 @@ int main(int argc, char **argv) {
         case 'w': warmup = atof(optarg); break;
         case 'x': close_each = 1; break;
         case 'R': rate = atof(optarg); break;
+        case 'b': body = strtoull(optarg, NULL, 10); break;
         default: return 2;
         }
     }
@@ -139,7 +162,7 @@ int main(int argc, char **argv) {
     struct connection *all = calloc((size_t)connections, sizeof *all);
     int64_t start = now_us(), end;
     measure_from = start + (int64_t)(warmup * 1e6);
-    end = measure_from + (int64_t)(seconds * 1e6);
+    end = measure_to = measure_from + (int64_t)(seconds * 1e6);
     for (int i = 0; i < connections; i++) {
         all[i].fd = -1;
         if (!rate) begin(&all[i], now_us());
@@ -167,11 +190,12 @@ int main(int argc, char **argv) {
     }
     double measured = (double)(at - measure_from) / 1e6;
     printf("{\"requests\": %llu, \"total\": %llu, \"seconds\": %.4f, \"rate\": %.1f, \"errors\": %llu, "
-           "\"connects\": %llu, \"bytes\": %llu, \"p50_us\": %lld, \"p90_us\": %lld, "
+           "\"connects\": %llu, \"bytes\": %llu, \"moved\": %llu, \"p50_us\": %lld, \"p90_us\": %lld, "
            "\"p99_us\": %lld, \"p999_us\": %lld, \"max_us\": %lld}\n",
            (unsigned long long)done, (unsigned long long)total, measured, (double)done / measured,
            (unsigned long long)errors, (unsigned long long)connects,
-           (unsigned long long)received, (long long)percentile(&histogram, 0.5),
+           (unsigned long long)received, (unsigned long long)moved,
+           (long long)percentile(&histogram, 0.5),
            (long long)percentile(&histogram, 0.9), (long long)percentile(&histogram, 0.99),
            (long long)percentile(&histogram, 0.999), (long long)histogram.highest);
     return 0;
