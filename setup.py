@@ -11,7 +11,11 @@ import os
 from setuptools import Extension, setup
 
 #: Modules that stand beside an interpreted one: C loops.
-LOOPS = ("geuwsgi.protocol._fields", "geuwsgi.protocol._mask")
+LOOPS = (
+    "geuwsgi.cache._reader",
+    "geuwsgi.protocol._fields",
+    "geuwsgi.protocol._mask",
+)
 
 #: Modules of which the same source is compiled, with the types of the .pxd beside it.
 TYPED = ("geuwsgi.protocol.uwsgi", "geuwsgi.protocol.websocket")

@@ -17,9 +17,10 @@ from geuwsgi.cache.geometry import (
     REPAIRS,
     Geometry,
 )
+from geuwsgi.cache.outcome import Outcome
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.spec import CacheSpec
-from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.cache.table import Table
 from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import make_mutex
 from geuwsgi.shared.region import Region

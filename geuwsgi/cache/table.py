@@ -5,17 +5,17 @@ switches greenlets.
 
 How readers do without the mutex
     ``SEQUENCE`` is odd while a writer changes what a reader may look at and greater
-    afterwards. A reader that sees it odd or changed takes the mutex. That needs loads and stores in program order between processors, which
-    x86 promises; elsewhere ``lock_free`` is off and readers take the mutex.
+    afterwards. A reader that sees it odd or changed takes the mutex. That needs loads
+    and stores in program order between processors, which x86 promises; elsewhere
+    ``lock_free`` is off and readers take the mutex.
 
 ``get`` and ``update`` are written out instead of composed: a call costs 50 ns, and
-they are called a million times a second (``benchmarks/``).
+they are called a million times a second (``benchmarks/``). Where geuwsgi was compiled,
+``_reader`` does ``get``.
 """
 
 from __future__ import annotations
 
-import enum
-import platform
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -39,6 +39,8 @@ from geuwsgi.cache.geometry import (
     UNFINISHED,
     Geometry,
 )
+from geuwsgi.cache.outcome import Outcome
+from geuwsgi.cache.reading import compiled_reader, stores_are_ordered
 from geuwsgi.cache.slots import (
     CHANGED,
     CHANGED_AT,
@@ -61,22 +63,6 @@ _pack_changed = CHANGED.pack_into
 _from_bytes = int.from_bytes
 
 
-class Outcome(enum.Enum):
-    """What became of a write."""
-
-    STORED = "stored"
-    EXISTS = "the key exists"
-    MISSING = "there is no such key"
-    FULL = "the cache is full"
-    BAD_KEY = "the key is empty or too long"
-    BAD_VALUE = "the value is empty or too long"
-
-
-def stores_are_ordered() -> bool:
-    """Tell whether this processor shows stores to others in program order."""
-    return platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
-
-
 class Table(Slots):
     """One cache in shared memory, as one process sees it.
 
@@ -85,7 +71,16 @@ class Table(Slots):
     seen, whether or not it was swept already.
     """
 
-    __slots__ = ("_hits", "_lock_free", "_misses", "_prime", "_salt", "largest_value")
+    __slots__ = (
+        "_hits",
+        "_lock_free",
+        "_misses",
+        "_prime",
+        "_reader",
+        "_salt",
+        "get",
+        "largest_value",
+    )
 
     def __init__(
         self,
@@ -98,6 +93,7 @@ class Table(Slots):
         clear_on_full: bool = False,
         last_modified: bool = False,
         lock_free: bool | None = None,
+        compiled: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Look at ``memory`` as a table; ``fresh`` memory is all zero and is set up."""
@@ -119,6 +115,21 @@ class Table(Slots):
         if lock_free is None:
             lock_free = stores_are_ordered()
         self._lock_free = lock_free
+        #: ``get(key)`` returns the value, or None if there is none.
+        self.get: Callable[[bytes], bytes | None] = self._get
+        self._reader = None
+        if compiled and lock_free and (reader := compiled_reader()) is not None:
+            self._reader = reader(
+                memory,
+                geometry,
+                largest=self.largest_value,
+                sequence=SEQUENCE,
+                tick=TICK,
+                purge_lru=purge_lru,
+                ask=self._get_locked,
+                clock=clock,
+            )
+            self.get = self._reader.get
         self.count_in(0)
 
     def count_in(self, stripe: int) -> None:
@@ -130,11 +141,12 @@ class Table(Slots):
         first = STRIPES_AT // 8 + stripe % STRIPES * STRIPE_WORDS
         self._hits = first + HITS
         self._misses = first + MISSES
+        if self._reader is not None:
+            self._reader.count_in(self._hits, self._misses)
 
     # Reading
 
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value, or None if there is none."""
+    def _get(self, key: bytes) -> bytes | None:
         memory = self._memory
         words = self._words
         wanted = (_from_bytes(key, "little") * self._salt + len(key)) % self._prime + 1

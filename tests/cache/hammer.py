@@ -18,7 +18,9 @@ import time
 from dataclasses import dataclass
 
 from geuwsgi.cache.geometry import MUTEX_AT, Geometry
-from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.cache.outcome import Outcome
+from geuwsgi.cache.slots import NEVER
+from geuwsgi.cache.table import Table
 from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.mutex import make_mutex
 from geuwsgi.shared.region import Region
@@ -38,11 +40,18 @@ _HEAD = struct.Struct("<IQ")
 SHORT_S = 0.05
 
 
-def open_table(fd: int, size: int, *, purge_lru: bool) -> Table:
+def open_table(fd: int, size: int, *, purge_lru: bool, compiled: bool = True) -> Table:
     region = Region("hammer", fd, size)
     geometry = Geometry.decode(region.memory[:256])
     mutex = make_mutex(region.memory, MUTEX_AT, fd=fd, fresh=False)
-    return Table(region.memory, geometry, mutex, fresh=False, purge_lru=purge_lru)
+    return Table(
+        region.memory,
+        geometry,
+        mutex,
+        fresh=False,
+        purge_lru=purge_lru,
+        compiled=compiled,
+    )
 
 
 def make_value(key: int, number: int) -> bytes:
@@ -135,14 +144,15 @@ class Hammer:
             begun = model.begun(key)
             if begun == model.ended(key):
                 continue
-            value = self.table.get(NAMES[key])
-            if value is None:
+            entry = self.table.get_with_expiry(NAMES[key])
+            if entry is None:
                 model.begin(key, begun | 1)
                 model.end(key, begun | 1)
                 continue
+            value, expires = entry
             found = number_of(key, value)
-            # Its time may still come, if the last word was that it ends.
-            model.begin(key, found if begun != found + 1 else begun)
+            # Its time may still come.
+            model.begin(key, found if expires == NEVER else found + 1)
             model.end(key, found)
         key = KEYS + self.place
         lost = model.begun(key) != model.ended(key)

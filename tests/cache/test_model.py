@@ -13,8 +13,9 @@ from hypothesis.stateful import (
 )
 
 from geuwsgi.cache.geometry import COUNT
+from geuwsgi.cache.outcome import Outcome
 from geuwsgi.cache.slots import NEVER
-from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage
 from geuwsgi.shared.arithmetic import Arithmetic
 from tests.cache.tables import Clock, make_geometry, make_table

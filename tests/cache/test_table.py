@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from geuwsgi.cache.geometry import COUNT, EVICTED, EXPIRED, FULL
+from geuwsgi.cache.geometry import COUNT, EVICTED, EXPIRED, FULL, SEQUENCE, TICK
+from geuwsgi.cache.outcome import Outcome
+from geuwsgi.cache.reading import compiled_reader
 from geuwsgi.cache.slots import EVICTION_WINDOW, NEVER, NEXT, SWEEP_LIMIT
-from geuwsgi.cache.table import Outcome, Table
+from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage
 from geuwsgi.shared.arithmetic import Arithmetic
-from tests.cache.tables import Clock, make_geometry, make_table
+from tests.cache.tables import Clock, copy_table, make_geometry, make_table
 
 
-@pytest.fixture(params=["lock-free", "locked"])
+@pytest.fixture(params=["compiled", "lock-free", "locked"])
 def table(request: pytest.FixtureRequest) -> Table:
-    return make_table(lock_free=request.param == "lock-free")
+    if request.param == "compiled" and compiled_reader() is None:
+        pytest.skip("geuwsgi was installed without compiling")
+    return make_table(
+        lock_free=request.param != "locked", compiled=request.param == "compiled"
+    )
 
 
 def test_what_was_stored_is_found(table: Table) -> None:
@@ -294,7 +302,7 @@ class TestBitmap:
         assert find_damage(table) == ""
 
     def test_eviction_makes_room_for_a_large_value(self, table: Table) -> None:
-        table.purge_lru = True
+        table = copy_table(table, purge_lru=True)
         for number in range(10):
             table.set(b"%d" % number, b"x" * 10)
         table.get(b"0")
@@ -329,3 +337,51 @@ def test_short_keys_that_begin_alike_are_spread_over_the_buckets() -> None:
             length, item = length + 1, table._words[table.word(item, NEXT)]
         longest = max(longest, length)
     assert longest < 20
+
+
+def test_what_is_compiled_finds_keys_of_every_length() -> None:
+    if compiled_reader() is None:
+        pytest.skip("geuwsgi was installed without compiling")
+    table = make_table(make_geometry(400, keysize=300))
+    generator = random.Random(11)
+    keys = [generator.randbytes(length) for length in range(1, 300)]
+    keys += [b"\0" * length for length in range(1, 300, 50)]
+    for key in keys:
+        assert table.update(key, key[:64]) is Outcome.STORED
+    for key in keys:
+        assert table.get(key) == table._get(key) == key[:64]
+        assert table.get(key + b"\1") is None
+    assert table.get(b"") is None
+    assert table.get(b"k" * 1000) is None
+    assert table.hits() == 2 * len(keys)
+
+
+def test_what_is_compiled_reads_nothing_outside_of_damaged_memory() -> None:
+    if compiled_reader() is None:
+        pytest.skip("geuwsgi was installed without compiling")
+    generator = random.Random(12)
+    for _ in range(200):
+        table = make_table(make_geometry(8), compiled=False)
+        for number in range(8):
+            table.set(b"key-%d" % number, b"value" * number or b"v")
+        memory = table._memory
+        end = table.geometry.size
+        for _ in range(20):
+            at = generator.randrange(table.geometry.buckets_at, end - 8)
+            memory[at : at + 8] = generator.randbytes(8)
+        reader_class = compiled_reader()
+        assert reader_class is not None
+        reader = reader_class(
+            memory,
+            table.geometry,
+            largest=table.largest_value,
+            sequence=SEQUENCE,
+            tick=TICK,
+            purge_lru=True,
+            ask=lambda key, wanted: None,
+            clock=lambda: 0.0,
+        )
+        for number in range(8):
+            key = b"key-%d" % number
+            value = reader.get(key)
+            assert value is None or len(value) <= table.largest_value
