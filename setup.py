@@ -18,7 +18,13 @@ LOOPS = (
 )
 
 #: Modules of which the same source is compiled, with the types of the .pxd beside it.
-TYPED = ("geuwsgi.protocol.uwsgi", "geuwsgi.protocol.websocket")
+TYPED = (
+    "geuwsgi.protocol.uwsgi",
+    "geuwsgi.protocol.websocket",
+    "geuwsgi.server.websocket.outbox",
+    "geuwsgi.server.websocket.life",
+    "geuwsgi.server.websocket.engine",
+)
 
 
 def _extension(name: str, suffix: str) -> Extension:

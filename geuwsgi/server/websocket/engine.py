@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from geuwsgi.server.websocket.settings import WebSocketSettings
 
 _RECEIVE_SIZE: Final = 65536
+# C integers, where this file is compiled.
+_OPEN: Final = OPEN
+_CLOSED: Final = CLOSED
+_NOTHING: Final = NEED_DATA
+_LAST_MESSAGE: Final = BINARY
+_PING: Final = PING
 #: Messages, or pings, of one peer that are handled before others have their turn.
 _FAIR_STREAK: Final = 64
 
@@ -93,7 +99,7 @@ class WebSocket(Life):
         ``make`` makes it, of the bytes that were received and not looked at. False,
         and nothing is made, if a greenlet is receiving or something is being sent.
         """
-        if self._receiving or self._outbox.busy or self._state != OPEN:
+        if self._receiving or self._outbox.busy or self._state != _OPEN:
             return False
         self._stream = stream = make(self._decoder.take_unread())
         self._outbox.move(stream)
@@ -118,7 +124,7 @@ class WebSocket(Life):
             if message is not None:
                 self._streak += 1
                 return message
-            if self._state == CLOSED:
+            if self._state == _CLOSED:
                 raise self._closed()
             if leave_rest and self.peekable:
                 self._park()
@@ -138,7 +144,7 @@ class WebSocket(Life):
         message = self._next_message()
         if message is not None:
             return message
-        if self._state == CLOSED:
+        if self._state == _CLOSED:
             raise self._closed()
         if self.peekable:
             return self._peek()
@@ -154,7 +160,7 @@ class WebSocket(Life):
             message = self._next_message()
             if message is not None:
                 return message
-            if self._state == CLOSED:
+            if self._state == _CLOSED:
                 raise self._closed()
 
     def _next_message(self) -> bytes | None:
@@ -167,20 +173,20 @@ class WebSocket(Life):
             except WebSocketProtocolError as error:
                 self._fail(error)
                 raise self._closed() from error
-            if kind == PING and pings >= _FAIR_STREAK:
+            if kind == _PING and pings >= _FAIR_STREAK:
                 # RFC 6455 §5.5.3: of a flood of pings the latest is answered.
                 latest = decoder.payload
                 pings += 1
                 continue
-            if kind <= BINARY and pings > _FAIR_STREAK:
+            if kind <= _LAST_MESSAGE and pings > _FAIR_STREAK:
                 self._pong(latest)
                 pings = 0
-            if kind == NEED_DATA:
+            if kind == _NOTHING:
                 return None
-            if kind > BINARY:
-                pings += kind == PING
+            if kind > _LAST_MESSAGE:
+                pings += kind == _PING
                 self._answer(kind)
-            elif self._state == OPEN:
+            elif self._state == _OPEN:
                 self.opcode = kind
                 message = decoder.payload
                 decoder.payload = b""
@@ -254,18 +260,18 @@ class WebSocket(Life):
                 self._lose()
                 raise self._closed()
             self._heard = True
-            if kind > BINARY:
+            if kind > _LAST_MESSAGE:
                 self._answer(kind)
-                if self._state == CLOSED:
+                if self._state == _CLOSED:
                     raise self._closed()
-            elif kind != NEED_DATA and self._state == OPEN:
+            elif kind != _NOTHING and self._state == _OPEN:
                 self.opcode = kind
                 message = decoder.payload
                 decoder.payload = b""
                 return message
 
     def _pong(self, payload: bytes) -> None:
-        if self._state == OPEN:
+        if self._state == _OPEN:
             try:
                 self._outbox.write_pong(encode_frame(PONG, payload))
             except Disconnected:
@@ -273,10 +279,10 @@ class WebSocket(Life):
 
     def _answer(self, kind: int) -> None:
         decoder = self._decoder
-        if kind == PING:
+        if kind == _PING:
             self._pong(decoder.payload)
         elif kind == CLOSE:
-            if self._state == OPEN:
+            if self._state == _OPEN:
                 self.close_code = decoder.close_code
                 self.close_reason = decoder.close_reason
                 self._send_close(encode_close(decoder.close_code, decoder.close_reason))
@@ -291,7 +297,7 @@ class WebSocket(Life):
         them. Raises WebSocketClosed. A greenlet that is killed while it waits may
         or may not have sent its message.
         """
-        if self._state != OPEN:
+        if self._state != _OPEN:
             raise self._closed()
         deflater = self._deflater
         try:
@@ -300,7 +306,7 @@ class WebSocket(Life):
             else:
                 self._send_compressed(deflater, opcode, payload)
         except Disconnected as error:
-            if self._state == OPEN:
+            if self._state == _OPEN:
                 self._lose()
             raise self._closed() from error
 
@@ -324,7 +330,7 @@ class WebSocket(Life):
         For broadcasts. Never parks. Returns false if the websocket is closed, or is
         closed now because its peer reads too little of what is pushed.
         """
-        if self._state != OPEN:
+        if self._state != _OPEN:
             return False
         if compressed and self._deflater is not None:
             self._deflater.forget()
@@ -351,7 +357,7 @@ class WebSocket(Life):
         """
         if len(payload) > 125:
             raise LocalProtocolError("ping payload is longer than 125 bytes")
-        if self._state != OPEN:
+        if self._state != _OPEN:
             raise self._closed()
         try:
             self._outbox.write_ping(encode_frame(PING, payload))

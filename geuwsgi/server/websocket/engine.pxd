@@ -1,0 +1,25 @@
+# C types for engine.py, when it is compiled.
+
+cimport cython
+
+from geuwsgi.protocol.websocket cimport MessageDecoder
+from geuwsgi.server.websocket.life cimport Life
+
+cdef int _OPEN, _CLOSED, _NOTHING, _LAST_MESSAGE, _PING
+cdef int _FAIR_STREAK
+cdef Py_ssize_t _RECEIVE_SIZE
+
+
+cdef class WebSocket(Life):
+    cdef object __weakref__
+    cdef public object opcode, peekable, subprotocol
+    cdef MessageDecoder _decoder
+    cdef object _deflater
+    cdef bint _more
+    cdef int _streak
+
+    @cython.locals(decoder=MessageDecoder, kind=int, pings=int)
+    cdef _next_message(self)
+    cdef _check_receiver(self)
+    cdef _fill(self)
+    cdef _take(self, bytes received)
