@@ -32,7 +32,7 @@ from struct import Struct
 from typing import Final, Protocol
 
 from geuwsgi.errors import LocalProtocolError, RemoteProtocolError
-from geuwsgi.protocol.websocket_mask import unmask
+from geuwsgi.protocol.websocket_mask import unmask, unmask_part
 
 NEED_DATA: Final = 0
 TEXT: Final = 1
@@ -333,13 +333,11 @@ class MessageDecoder:
         """Take what is there of the frame's payload; return whether it was all."""
         remaining = self._remaining
         pos = self._pos
-        end = pos + remaining
-        piece = self._data[pos:end]
-        size = len(piece)
+        size = min(remaining, len(self._data) - pos)
         if size:
             self._pos = pos + size
             mask = self._mask
-            piece = unmask(piece, mask)
+            piece = unmask_part(self._data, pos, pos + size, mask)
             if size < remaining:
                 turn = size & 3
                 self._mask = mask[turn:] + mask[:turn]

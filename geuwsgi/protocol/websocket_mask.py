@@ -60,3 +60,19 @@ def _fastest_unmask() -> Callable[[bytes, bytes], bytes]:
 
 
 unmask: Final = _fastest_unmask()
+
+
+def _unmask_slice(octets: bytes, start: int, end: int, mask: bytes) -> bytes:
+    """Return ``octets[start:end]``, unmasked."""
+    return unmask(octets[start:end], mask)
+
+
+def _fastest_unmask_part() -> Callable[[bytes, int, int, bytes], bytes]:
+    try:
+        from geuwsgi.protocol._mask import unmask_part as compiled_unmask_part
+    except ImportError:
+        return _unmask_slice
+    return compiled_unmask_part
+
+
+unmask_part: Final = _fastest_unmask_part()
