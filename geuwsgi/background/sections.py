@@ -23,15 +23,16 @@ def statistics_sections(
     if len(commons.caches):
         sections["caches"] = commons.caches.statistics()
     if commons.metrics is not None:
-        sections["metrics"] = _metrics(commons, settings, board)
+        sections["metrics"] = metrics_section(commons, settings, board)
     if settings.spooler.spooler:
         sections["spoolers"] = _spoolers(commons, settings)
     return sections
 
 
-def _metrics(
+def metrics_section(
     commons: Commons, settings: Settings, board: Scoreboard
 ) -> dict[str, dict[str, Any]]:
+    """Return type, oid and value of each metric; there must be some."""
     assert commons.metrics is not None
     builtin = BuiltinMetrics(board, settings.workers.processes)
     found = {

@@ -42,9 +42,7 @@ _NEEDS = (
     _Need(("fastrouter-",), ("fastrouter",), "no 'fastrouter'"),
     _Need(("rawrouter-",), ("rawrouter",), "no 'rawrouter'"),
     _Need(("sslrouter-",), ("sslrouter", "sslrouter2"), "no 'sslrouter'"),
-    _Need(("legion-",), ("legion", "legion-mcast"), "no 'legion'"),
     _Need(("carbon-",), ("carbon",), "no 'carbon'"),
-    _Need(("rrdtool-",), ("rrdtool",), "no 'rrdtool'"),
     _Need(("snmp-community",), ("snmp",), "no 'snmp'"),
     _Need(("max-requests-delta",), ("max-requests",), "no 'max-requests'"),
     _Need(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
+from typing import Any
 
 from geuwsgi.background.cron import CronTimes
 from geuwsgi.errors import ConfigError
@@ -25,10 +28,11 @@ _NUMBER = re.compile(r"-?\d{1,4}")
 
 @dataclass(frozen=True)
 class CronEntry:
-    """One command. ``harakiri_s`` 0 is no limit."""
+    """One command, or the URL that is asked for. ``harakiri_s`` 0 is no limit."""
 
     times: CronTimes
     command: str
+    is_url: bool = False
     is_unique: bool = False
     harakiri_s: float = 0.0
 
@@ -82,6 +86,23 @@ class CronDuty(Duty):
             if entry.times.matches(moment):
                 self._run(number, entry, now)
 
+    def sections(self) -> Mapping[str, Any]:
+        running = {run.entry: run for run in self.runs}  # the latest of each
+        crons = []
+        for number, entry in enumerate(self.entries):
+            run = running.get(number)
+            crons.append(
+                {
+                    **dict(zip(_FIELDS, astuple(entry.times), strict=True)),
+                    "command": entry.command,
+                    "unique": int(entry.is_unique),
+                    "legion": "",
+                    "pid": -1 if run is None else run.pid,
+                    "started_at": 0 if run is None else run.started_on,
+                }
+            )
+        return {"crons": crons}
+
     def end(self) -> None:
         assert self._desk is not None
         for run in self.runs:
@@ -93,7 +114,7 @@ class CronDuty(Duty):
         if entry.is_unique and any(run.entry == number for run in self.runs):
             return
         try:
-            pid = ShellCommand(entry.command, environ=self._environ).start()
+            pid = ShellCommand(_line_of(entry), environ=self._environ).start()
         except OSError as exc:
             self._log(f"[cron] cannot run {entry.command!r}: {exc.strerror}")
             return
@@ -113,12 +134,21 @@ class CronDuty(Duty):
         self._desk.expect(pid, ended)
 
 
+def _line_of(entry: CronEntry) -> str:
+    if not entry.is_url:
+        return entry.command
+    # In a process of its own, as every cron: the master waits for no server.
+    code = "import sys, urllib.request as r; r.urlopen(sys.argv[1]).read()"
+    return f"exec {shlex.join([sys.executable, '-I', '-c', code, entry.command])}"
+
+
 def cron_entries(settings: Settings) -> list[CronEntry]:
     """What the options say. Raises ConfigError for what cannot be meant."""
     options = settings.signals
     harakiri_s = options.cron_harakiri
     entries = [_parse(text, False, harakiri_s) for text in options.cron]
     entries += [_parse(text, True, harakiri_s) for text in options.unique_cron]
+    entries += [_parse_url(text, harakiri_s) for text in options.cron_curl]
     entries += [parse_cron2(text, harakiri_s) for text in options.cron2]
     return entries
 
@@ -130,7 +160,15 @@ def _parse(text: str, is_unique: bool, harakiri_s: float) -> CronEntry:
             f"cron: {text!r} is not minute hour day month weekday command"
         )
     values = dict(zip(_FIELDS, map(int, fields), strict=True))
-    return CronEntry(_times(values, text), command, is_unique, harakiri_s)
+    times = _times(values, text)
+    return CronEntry(times, command, is_unique=is_unique, harakiri_s=harakiri_s)
+
+
+def _parse_url(text: str, harakiri_s: float) -> CronEntry:
+    entry = _parse(text, False, harakiri_s)
+    if not entry.command.startswith(("http://", "https://")):
+        raise ConfigError(f"cron-curl: {entry.command!r} is no http or https URL")
+    return replace(entry, is_url=True)
 
 
 def parse_cron2(text: str, harakiri_s: float = 0.0) -> CronEntry:
@@ -139,6 +177,8 @@ def parse_cron2(text: str, harakiri_s: float = 0.0) -> CronEntry:
     pairs = {key: "1" if value is None else value for key, value in parse_keyval(head)}
     if not pairs.keys() <= _KEYS:
         pairs, command = {}, text.strip()  # it has no options, only a command
+    if "legion" in pairs:
+        raise ConfigError(f"cron2: {text!r}: there are no legions")
     values = dict.fromkeys(_FIELDS, -1)
     for name, value in pairs.items():
         field = _SHORT.get(name, name)
@@ -152,8 +192,8 @@ def parse_cron2(text: str, harakiri_s: float = 0.0) -> CronEntry:
     return CronEntry(
         _times(values, text),
         command.strip(),
-        pairs.get("unique", "0") not in ("0", "false"),
-        float(limit) if limit.isdigit() else harakiri_s,
+        is_unique=pairs.get("unique", "0") not in ("0", "false"),
+        harakiri_s=float(limit) if limit.isdigit() else harakiri_s,
     )
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.daemon import PidFile, lives
@@ -27,6 +27,19 @@ MAX_THROTTLE_S: Final = 30
 SHORT_LIFE_S: Final = 3.0
 STOP_LIMIT_S: Final = 5.0
 FREQUENCY_S: Final = 10.0
+
+_KEYS: Final = frozenset(
+    {
+        *("cmd", "command", "exec", "pidfile", "freq", "control", "daemon"),
+        *("daemonize", "touch", "stopsignal", "stop_signal", "reloadsignal"),
+        *("reload_signal", "chdir", "uid", "gid", "max_throttle", "stdin"),
+    }
+)
+_WITHOUT: Final = {
+    "legion": "there are no legions",
+    "notifypid": "daemons are not told pids",
+    "ns_pid": "daemons have no namespace of their own",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +59,6 @@ class DaemonSpec:
     gid: int | None = None
     max_throttle_s: float = MAX_THROTTLE_S
     keeps_stdin: bool = False
-    notify_pid: bool = False
 
 
 class Daemon:
@@ -200,6 +212,18 @@ class DaemonsDuty(Duty):
         for daemon in self.daemons:
             daemon.tick(now)
 
+    def sections(self) -> Mapping[str, Any]:
+        return {
+            "daemons": [
+                {
+                    "cmd": daemon.spec.command,
+                    "pid": daemon.pid,
+                    "respawns": daemon.respawns,
+                }
+                for daemon in self.daemons
+            ]
+        }
+
     def end(self) -> None:
         assert self._desk is not None
         for daemon in self.daemons:
@@ -232,6 +256,11 @@ def _smart(text: str, daemonizes: bool) -> DaemonSpec:
 def parse_daemon(text: str) -> DaemonSpec:
     """Read a value of attach-daemon2: ``cmd=…,pidfile=…,freq=…,…``."""
     values = {key: "1" if v is None else v for key, v in parse_keyval(text)}
+    unknown = values.keys() - _KEYS
+    if unknown:
+        key = min(unknown)
+        why = _WITHOUT.get(key, f"unknown key {key!r}")
+        raise ConfigError(f"attach-daemon2: {text!r}: {why}")
     command = values.get("cmd") or values.get("command") or values.get("exec")
     if not command:
         raise ConfigError(f"attach-daemon2: {text!r} names no command (cmd=…)")
@@ -250,7 +279,6 @@ def parse_daemon(text: str) -> DaemonSpec:
             gid=find_gid(values["gid"]) if "gid" in values else None,
             max_throttle_s=float(values.get("max_throttle", MAX_THROTTLE_S)),
             keeps_stdin=_is_on(values, "stdin"),
-            notify_pid=_is_on(values, "notifypid"),
         )
     except (ValueError, StartupError) as exc:
         raise ConfigError(f"attach-daemon2: {text!r}: {exc}") from exc

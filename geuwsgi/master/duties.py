@@ -18,6 +18,7 @@ from geuwsgi.master.loyalty import loyalty_duty
 from geuwsgi.master.metrics import metrics_duty
 from geuwsgi.master.notify import notify_duty
 from geuwsgi.master.prepared import Prepared, socket_options_of
+from geuwsgi.master.pushing import pushing_duty
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
@@ -46,6 +47,7 @@ def make_duties(
         *cheap_duties(prepared, log),
         *watch_duties(settings, log),
         _statistics_duty(prepared, started_on, log),
+        pushing_duty(prepared, started_on=started_on, log=log),
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
         loyalty_duty(settings, prepared.environ, log),
         zerg_duty(settings, prepared.listeners, log),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.master.events import Event, Request
 from geuwsgi.master.inquiry import Deliver
@@ -49,6 +49,9 @@ class Desk(Protocol):
         """Send a uwsgi signal to whoever the application registered for it."""
 
     def log_statistics(self) -> None: ...
+
+    def sections(self) -> dict[str, Any]:
+        """What the duties that run contribute to the statistics, by uWSGI's names."""
 
     def reopen_logs(self) -> None: ...
 
@@ -96,6 +99,10 @@ class Duty:
 
     def learn_sources(self, files: Mapping[str, int]) -> None:
         """A process was loaded from these files, modified at these nanoseconds."""
+
+    def sections(self) -> Mapping[str, Any]:
+        """What it contributes to the statistics, by uWSGI's names."""
+        return {}
 
     def serving(self) -> None:
         """The generation's first member is ready; may be called again."""

@@ -216,6 +216,12 @@ class Master:
         if router is not None:
             router.send(number)
 
+    def sections(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for duty in self._duties:
+            found.update(duty.sections())
+        return found
+
     def reopen_logs(self) -> None:
         self._output.reopen()
 

@@ -17,6 +17,7 @@ from geuwsgi.background.sections import statistics_sections
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared, cores_of
 from geuwsgi.net.listeners import Listener, Spec, open_listeners
+from geuwsgi.stats.model import InstanceStats
 from geuwsgi.stats.server import Deliver, StatsOptions, StatsServer
 from geuwsgi.stats.snapshot import InstanceFacts, take_snapshot
 
@@ -109,27 +110,47 @@ class StatisticsDuty(Duty):
         self._desk.inquire("stats", lambda details: self._tell(deliver, details))
 
     def _tell(self, deliver: Deliver, details: Mapping[int, Mapping[str, Any]]) -> None:
-        prepared = self._prepared
-        settings = prepared.settings
-        facts = InstanceFacts(
-            version=COMPATIBLE_VERSION,
-            pid=os.getpid(),
-            uid=os.getuid(),
-            gid=os.getgid(),
-            cwd=os.getcwd(),
-            workers=settings.workers.processes,
-            cores=cores_of(settings),
-            started_on=self._started_on,
-            generation=prepared.number,
-        )
+        assert self._desk is not None
         deliver(
-            take_snapshot(
-                facts,
-                prepared.scoreboard,
-                prepared.listeners,
+            snapshot_of(
+                self._prepared,
+                started_on=self._started_on,
+                sections=self._desk.sections(),
                 details=details,
-                sections=statistics_sections(
-                    prepared.commons, prepared.settings, prepared.scoreboard
-                ),
             )
         )
+
+
+def snapshot_of(
+    prepared: Prepared,
+    *,
+    started_on: int,
+    sections: Mapping[str, Any],
+    details: Mapping[int, Mapping[str, Any]] | None = None,
+) -> InstanceStats:
+    """The statistics of the generation, now.
+
+    ``sections`` are those of the duties, ``details`` the answers of the workers.
+    """
+    settings = prepared.settings
+    facts = InstanceFacts(
+        version=COMPATIBLE_VERSION,
+        pid=os.getpid(),
+        uid=os.getuid(),
+        gid=os.getgid(),
+        cwd=os.getcwd(),
+        workers=settings.workers.processes,
+        cores=cores_of(settings),
+        started_on=started_on,
+        generation=prepared.number,
+    )
+    shared = statistics_sections(
+        prepared.commons, prepared.settings, prepared.scoreboard
+    )
+    return take_snapshot(
+        facts,
+        prepared.scoreboard,
+        prepared.listeners,
+        details=details,
+        sections={**shared, **sections},
+    )

@@ -22,7 +22,6 @@ from geuwsgi.options.http import Http
 from geuwsgi.options.inert import INERT
 from geuwsgi.options.inherent import INHERENT
 from geuwsgi.options.language import Language
-from geuwsgi.options.legion import Legion
 from geuwsgi.options.limits import Limits
 from geuwsgi.options.logging import Logging
 from geuwsgi.options.mules import Mules
@@ -64,7 +63,6 @@ class Settings:
         "headers",
         "hooks",
         "http",
-        "legion",
         "limits",
         "logging",
         "mules",
@@ -115,7 +113,6 @@ class Settings:
         emperor: Emperor | None = None,
         subscription: Subscription | None = None,
         routers: Routers | None = None,
-        legion: Legion | None = None,
     ) -> None:
         keep = object.__setattr__
         keep(self, "sockets", sockets or Sockets())
@@ -144,7 +141,6 @@ class Settings:
         keep(self, "emperor", emperor or Emperor())
         keep(self, "subscription", subscription or Subscription())
         keep(self, "routers", routers or Routers())
-        keep(self, "legion", legion or Legion())
 
     if TYPE_CHECKING:
         sockets: Sockets
@@ -173,7 +169,6 @@ class Settings:
         emperor: Emperor
         subscription: Subscription
         routers: Routers
-        legion: Legion
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"settings are frozen: cannot set {name!r}")
@@ -223,7 +218,6 @@ SECTIONS: tuple[type[Section], ...] = (
     Emperor,
     Subscription,
     Routers,
-    Legion,
 )
 
 REGISTRY = Registry(
@@ -248,7 +242,6 @@ __all__ = [
     "Http",
     "Known",
     "Language",
-    "Legion",
     "Limits",
     "Logging",
     "Mules",

@@ -25,19 +25,6 @@ class Daemons(Section):
     daemons_honour_stdin: bool = option(
         "leave the standard input of attached commands alone", FLAG, implies=("master",)
     )
-    legion_attach_daemon: tuple[str, ...] = option(
-        "supervise a command on the lord of a legion", TEXTS, implies=("master",)
-    )
-    legion_smart_attach_daemon: tuple[str, ...] = option(
-        "supervise a command with a pidfile on the lord of a legion",
-        TEXTS,
-        implies=("master",),
-    )
-    legion_smart_attach_daemon2: tuple[str, ...] = option(
-        "supervise a command that is put into the background, on the lord of a legion",
-        TEXTS,
-        implies=("master",),
-    )
     smart_attach_daemon: tuple[str, ...] = option(
         "supervise a command that goes to the background itself: pidfile command",
         TEXTS,

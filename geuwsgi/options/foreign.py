@@ -9,6 +9,8 @@ from __future__ import annotations
 from geuwsgi.options.kinds import Takes
 from geuwsgi.options.registry import Elsewhere
 
+_LEGIONS = "legions, clusters of uWSGI that vote among themselves over UDP"
+
 FOREIGN = {
     "after-request-call": Elsewhere(
         "calls a C function or mounts a file system", aliases=("after-request-hook",)
@@ -130,6 +132,32 @@ FOREIGN = {
     "ldap": Elsewhere("LDAP"),
     "ldap-schema": Elsewhere("LDAP", Takes.NOTHING),
     "ldap-schema-ldif": Elsewhere("LDAP", Takes.NOTHING),
+    "legion": Elsewhere(_LEGIONS),
+    "legion-attach-daemon": Elsewhere(_LEGIONS),
+    "legion-cron": Elsewhere(_LEGIONS, aliases=("cron-legion",)),
+    "legion-cron-curl": Elsewhere(
+        _LEGIONS, aliases=("cron-curl-legion", "curl-cron-legion", "legion-curl-cron")
+    ),
+    "legion-death": Elsewhere(_LEGIONS),
+    "legion-death-on-lord-error": Elsewhere(_LEGIONS),
+    "legion-freq": Elsewhere(_LEGIONS),
+    "legion-join": Elsewhere(_LEGIONS),
+    "legion-lord": Elsewhere(_LEGIONS),
+    "legion-mcast": Elsewhere(_LEGIONS),
+    "legion-node": Elsewhere(_LEGIONS),
+    "legion-node-joined": Elsewhere(_LEGIONS),
+    "legion-node-left": Elsewhere(_LEGIONS),
+    "legion-quorum": Elsewhere(_LEGIONS),
+    "legion-scroll": Elsewhere(_LEGIONS),
+    "legion-scroll-list-max-size": Elsewhere(_LEGIONS),
+    "legion-scroll-max-size": Elsewhere(_LEGIONS),
+    "legion-setup": Elsewhere(_LEGIONS),
+    "legion-skew-tolerance": Elsewhere(_LEGIONS),
+    "legion-smart-attach-daemon": Elsewhere(_LEGIONS),
+    "legion-smart-attach-daemon2": Elsewhere(_LEGIONS),
+    "legion-tolerance": Elsewhere(_LEGIONS),
+    "legion-unlord": Elsewhere(_LEGIONS),
+    "unique-cron-legion": Elsewhere(_LEGIONS, aliases=("unique-legion-cron",)),
     "log-zeromq": Elsewhere("ZeroMQ"),
     "lua": Elsewhere("Lua"),
     "lua-gc-freq": Elsewhere("Lua", Takes.NOTHING),

@@ -73,6 +73,11 @@ INERT = {
         "os.environ is left as the application made it", Takes.NOTHING
     ),
     "rpc-max": Elsewhere("the number of functions is not limited"),
+    "rrdtool": Elsewhere(
+        "there are no rrd files; push to carbon or statsd, or have /metrics read"
+    ),
+    "rrdtool-freq": Elsewhere("there are no rrd files"),
+    "rrdtool-lib": Elsewhere("there are no rrd files"),
     "shutdown-sockets": Elsewhere(
         "listening sockets are closed the right way anyway", Takes.NOTHING
     ),

@@ -6,6 +6,7 @@ Nothing reads their values. The text completes the sentence "always so: …".
 from __future__ import annotations
 
 INHERENT: dict[str, str] = {
+    "carbon-name-resolve": "names of carbon servers are looked up",
     "close-on-exec": "descriptors are closed in programs the application starts",
     "close-on-exec2": "descriptors are closed in programs the application starts",
     "die-on-term": "SIGTERM drains and stops",

@@ -130,12 +130,6 @@ _WAITING = {
     "metrics and stores do without it so far": """
         metrics-no-cores
     """,
-    "this kind of cron does not run yet": """
-        cron-curl
-        legion-cron-curl
-        legion-cron
-        unique-cron-legion
-    """,
     "spoolers do without it so far": """
         spooler-cheap
         spooler-signal-as-task
@@ -143,28 +137,9 @@ _WAITING = {
     "mules do without it so far": """
         mule-msg-recv-size
     """,
-    "statistics are not pushed yet": """
-        carbon
-        carbon-freq
-        carbon-hostname-dots
-        carbon-id
-        carbon-idle-avg
-        carbon-max-retry
-        carbon-name-resolve
-        carbon-no-workers
-        carbon-retry-delay
-        carbon-root
-        carbon-timeout
-        carbon-use-metrics
-        rrdtool
-        rrdtool-freq
-        rrdtool-lib
+    "no agent answers over SNMP yet": """
         snmp
         snmp-community
-        stats-push
-        stats-pusher-default-freq
-        statsd-all-gauges
-        statsd-no-workers
     """,
     "this alarm is not raised yet": """
         alarm-log
@@ -178,11 +153,6 @@ _WAITING = {
         hook-as-vassal-before-drop
         worker-exec
         worker-exec2
-    """,
-    "this kind of attached command is not started yet": """
-        legion-attach-daemon
-        legion-smart-attach-daemon
-        legion-smart-attach-daemon2
     """,
     "emperors do without it so far": """
         early-emperor
@@ -304,26 +274,6 @@ _WAITING = {
         sslrouter-use-socket
         sslrouter-zerg
         sslrouter2
-    """,
-    "there are no legions yet": """
-        legion
-        legion-death
-        legion-death-on-lord-error
-        legion-freq
-        legion-join
-        legion-lord
-        legion-mcast
-        legion-node
-        legion-node-joined
-        legion-node-left
-        legion-quorum
-        legion-scroll
-        legion-scroll-list-max-size
-        legion-scroll-max-size
-        legion-setup
-        legion-skew-tolerance
-        legion-tolerance
-        legion-unlord
     """,
 }
 

@@ -17,24 +17,8 @@ class Signals(Section):
     cron_curl: tuple[str, ...] = option(
         "fetch a URL at times", TEXTS, aliases=("curl-cron",), implies=("master",)
     )
-    legion_cron_curl: tuple[str, ...] = option(
-        "fetch a URL at times on the lord of a legion",
-        TEXTS,
-        aliases=(
-            "cron-curl-legion",
-            "curl-cron-legion",
-            "legion-curl-cron",
-        ),
-        implies=("master",),
-    )
     cron_harakiri: float = option(
         "kill a cron command after this many seconds", SECONDS, at_least=0
-    )
-    legion_cron: tuple[str, ...] = option(
-        "run a command at times on the lord of a legion: legion minute … command",
-        TEXTS,
-        aliases=("cron-legion",),
-        implies=("master",),
     )
     cron2: tuple[str, ...] = option(
         "run a command at times: minute=…,hour=…,unique=1 command",
@@ -55,10 +39,4 @@ class Signals(Section):
     )
     unique_cron: tuple[str, ...] = option(
         "run a command at times unless it still runs", TEXTS, implies=("master",)
-    )
-    unique_cron_legion: tuple[str, ...] = option(
-        "run a command at times on the lord of a legion unless it still runs",
-        TEXTS,
-        aliases=("unique-legion-cron",),
-        implies=("master",),
     )

@@ -48,18 +48,6 @@ class Stats(Section):
     carbon_use_metrics: bool = option(
         "push the values of the metrics to carbon instead", FLAG
     )
-    rrdtool: tuple[str, ...] = option(
-        "keep metrics as rrd files in this directory",
-        TEXTS,
-        implies=(
-            "master",
-            "enable-metrics",
-        ),
-    )
-    rrdtool_freq: float = option(
-        "write rrd files every this many seconds", SECONDS, default=300.0, at_least=0
-    )
-    rrdtool_lib: str | None = option("use this library for rrd files", TEXT)
     snmp: str | None = option(
         "serve statistics over SNMP on this UDP address",
         TEXT,

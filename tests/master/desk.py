@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from geuwsgi.master.events import Event, Request
 from geuwsgi.master.inquiry import Deliver
@@ -54,8 +55,14 @@ class PaperDesk:
     def raise_signal(self, number: int) -> None:
         self.logs.append(f"signal {number}")
 
+    def toggle_subscriptions(self) -> None:
+        self.logs.append("subscriptions")
+
     def log_statistics(self) -> None:
         self.logs.append("statistics")
+
+    def sections(self) -> dict[str, Any]:
+        return {}
 
     def reopen_logs(self) -> None:
         self.logs.append("reopen")

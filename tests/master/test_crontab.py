@@ -108,3 +108,24 @@ def test_harakiri_ends_a_command_with_all_it_started() -> None:
     assert log[-1].startswith("*** CRON HARAKIRI ON 'sleep 60 & sleep 60'")
     desk.wait_for_children()
     assert "ended with status -9" in log[-1]
+
+
+def test_a_url_is_asked_for_by_a_process_of_its_own() -> None:
+    (entry,) = entries(cron_curl=("5 -1 -1 -1 -1 http://a.test/?x=1&y=2",))
+    assert entry.is_url
+    assert entry.command == "http://a.test/?x=1&y=2"
+    with pytest.raises(ConfigError, match="no http or https URL"):
+        entries(cron_curl=("5 -1 -1 -1 -1 file:///etc/passwd",))
+
+
+def test_crons_are_told_as_uwsgi_tells_them() -> None:
+    duty = CronDuty(entries(unique_cron=("-2 -1 -1 -1 5 true",)), {}, lambda line: None)
+    assert duty.sections() == {
+        "crons": [
+            {
+                **{"minute": -2, "hour": -1, "day": -1, "month": -1, "week": 5},
+                **{"command": "true", "unique": 1, "legion": ""},
+                **{"pid": -1, "started_at": 0},
+            }
+        ]
+    }
