@@ -23,7 +23,12 @@ from geuwsgi.master.daemon import Launcher, PidFile
 from geuwsgi.master.emperor import Rule
 from geuwsgi.master.loop import Master, log
 from geuwsgi.master.loyalty import is_vassal
-from geuwsgi.master.prepared import Prepared, environ_of, prepare
+from geuwsgi.master.prepared import (
+    Prepared,
+    environ_of,
+    hold_certificates,
+    prepare,
+)
 from geuwsgi.master.throne import Throne
 from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import to_wire
@@ -135,6 +140,8 @@ class _Launch:
                 inherited=inherited,
             )
             try:
+                if os.getuid() == 0 and (process.uid or process.gid):
+                    hold_certificates(first)
                 self._settle_down(settings)
                 if is_only_emperor(settings, has_listeners=bool(first.listeners)):
                     return self._reign(first)
@@ -167,7 +174,7 @@ class _Launch:
         self._run_hooks("in_jail")
         self._run_hooks("post_jail")
         self._run_hooks("as_root")
-        if not process.master_as_root:
+        if not process.stays_root:
             for line in privileges.take():
                 log(line)
             self._run_hooks("as_user")
@@ -269,6 +276,7 @@ class _Launch:
             listeners=to_wire(first.listeners),
             commons=first.commons.to_wire(),
             title=self.command.title,
+            held=dict(first.held),
         )
         boot_fd = boot.write()
         for fileno in (boot_fd, *first.descriptors()):

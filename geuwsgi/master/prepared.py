@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from geuwsgi.background.commons import Commons
 from geuwsgi.background.counts import mule_count, spooler_count
@@ -16,6 +16,7 @@ from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.adaptive import first_workers
 from geuwsgi.master.events import Plan, Role
 from geuwsgi.master.zerg import take_zerg_sockets, without_doubles
+from geuwsgi.net.heldfiles import hold_files
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
@@ -28,7 +29,8 @@ from geuwsgi.worker.privileges import find_gid, find_uid
 class Prepared:
     """What the master holds for one generation.
 
-    ``environ`` is what its processes get. ``commons`` is handed from one generation to
+    ``environ`` is what its processes get. ``held`` has copies of files that it cannot
+    read any more, made at the start and closed with the process. ``commons`` is handed from one generation to
     the next, which keeps of it what its options still ask for.
     """
 
@@ -39,6 +41,7 @@ class Prepared:
     commons: Commons
     plan: Plan
     environ: Mapping[str, str]
+    held: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -49,6 +52,7 @@ class Prepared:
         filenos = {listener.fileno() for listener in self.listeners}
         filenos.add(self.scoreboard.fileno)
         filenos.update(self.commons.descriptors())
+        filenos.update(self.held.values())
         return sorted(filenos)
 
     def close_listeners(self, kept: Sequence[Listener] = ()) -> None:
@@ -129,6 +133,21 @@ def prepare(
         commons=commons,
         plan=plan,
         environ=environ_of(settings, environ),
+        held=former.held if former is not None else {},
+    )
+
+
+def hold_certificates(prepared: Prepared) -> None:
+    """Copy the keys and certificates of ``prepared``, for it and its successors."""
+    # The master needs ssl for nothing else.
+    from geuwsgi.net.tlsoptions import certificate_files
+
+    http = prepared.settings.http
+    prepared.held = hold_files(
+        path
+        for listener in prepared.listeners
+        if listener.tls
+        for path in certificate_files(listener.kind, listener.tls, http)
     )
 
 

@@ -65,6 +65,7 @@ class TemplateProcess:
             title=title,
             commons=prepared.commons.to_wire(),
             request_log_fd=request_log_fd,
+            held=dict(prepared.held),
         )
         boot_fd = boot.write()
         settings = prepared.settings

@@ -6,9 +6,9 @@ file of ``sni-dir``, else the listener's own. Renewed files are noticed while se
 at most once in ``RECHECK_S``; files that cannot be loaded leave the old certificate
 in place and a line in the log.
 
-Make the contexts before workers are forked and before privileges are dropped: then
-the key needs to be readable for root only, and a client's session ticket is good for
-every worker.
+Make the contexts before workers are forked: then a client's session ticket is good for
+every worker. Keys that only root may read are taken from copies made while the server
+was root (`geuwsgi.net.heldfiles`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from geuwsgi.errors import ConfigError
+from geuwsgi.net.heldfiles import HeldFiles
 
 RECHECK_S = 5.0
 MAX_NAMES = 1024
@@ -75,7 +76,7 @@ class TlsOptions:
     """What all contexts of a server have in common.
 
     ``protocols`` is what ALPN offers, best first. ``options`` are OpenSSL's option
-    bits, added to the defaults.
+    bits, added to the defaults. ``held`` has copies of files that cannot be read now.
     """
 
     sni: tuple[tuple[str, Certificate], ...] = ()
@@ -84,6 +85,7 @@ class TlsOptions:
     sni_dir_ciphers: str = ""
     protocols: tuple[str, ...] = ("http/1.1",)
     options: int = 0
+    held: HeldFiles = field(default_factory=HeldFiles, compare=False)
 
 
 def make_context(certificate: Certificate, options: TlsOptions) -> ssl.SSLContext:
@@ -101,9 +103,12 @@ def make_context(certificate: Certificate, options: TlsOptions) -> ssl.SSLContex
         | ssl.OP_CIPHER_SERVER_PREFERENCE
         | ssl.Options(options.options)
     )
-    _require(certificate.certificate, certificate.key, certificate.client_ca)
+    chain, key, client_ca = options.held.replace_unreadable(
+        certificate.certificate, certificate.key, certificate.client_ca
+    )
+    _require(chain, key, client_ca)
     try:
-        context.load_cert_chain(certificate.certificate, certificate.key, _no_password)
+        context.load_cert_chain(chain, key, _no_password)
     except (ssl.SSLError, OSError) as exc:
         raise ConfigError(
             f"cannot use certificate {certificate.certificate!r} with key "
@@ -114,9 +119,9 @@ def make_context(certificate: Certificate, options: TlsOptions) -> ssl.SSLContex
             context.set_ciphers(certificate.ciphers)
         except ssl.SSLError as exc:
             raise ConfigError(f"unknown ciphers: {certificate.ciphers!r}") from exc
-    if certificate.client_ca:
+    if client_ca:
         try:
-            context.load_verify_locations(certificate.client_ca)
+            context.load_verify_locations(client_ca)
         except (ssl.SSLError, OSError) as exc:
             raise ConfigError(
                 f"cannot use client CA {certificate.client_ca!r}: {exc.strerror or exc}"
@@ -145,11 +150,12 @@ def _no_password() -> str:
 class _Loaded:
     """One context and the state of its files when they were loaded."""
 
-    __slots__ = ("certificate", "context", "signature")
+    __slots__ = ("certificate", "context", "refused", "signature")
 
     def __init__(self, certificate: Certificate, options: TlsOptions) -> None:
         self.certificate = certificate
         self.signature = _signature(certificate)
+        self.refused = self.signature
         self.context = make_context(certificate, options)
 
 
@@ -161,7 +167,8 @@ def _signature(certificate: Certificate) -> tuple[tuple[int, int, int], ...]:
         except OSError:
             found.append((0, 0, 0))
         else:
-            found.append((status.st_ino, status.st_mtime_ns, status.st_size))
+            # With the mode: a key may become readable.
+            found.append((status.st_ino, status.st_ctime_ns, status.st_size))
     return tuple(found)
 
 
@@ -180,6 +187,13 @@ class ServerContexts:
     ) -> None:
         self._options = options
         self._report = report
+        for certificate in (default, *(one for _, one in options.sni)):
+            if options.held.is_outdated(certificate.certificate):
+                report(
+                    f"{certificate.certificate} has changed, but {certificate.key} "
+                    "cannot be read without root rights: what the server was started "
+                    "with stays; restart it to take the new one"
+                )
         self._clock = clock
         self._default = _Loaded(default, options)
         self._names = {
@@ -275,11 +289,12 @@ class ServerContexts:
     def _refreshed(self, loaded: _Loaded) -> _Loaded:
         certificate = loaded.certificate
         signature = _signature(certificate)
-        if signature == loaded.signature:
+        if signature in (loaded.signature, loaded.refused):
             return loaded
         try:
-            fresh = _Loaded(certificate, self._options)
+            fresh = _Loaded(certificate, replace(self._options, held=HeldFiles()))
         except ConfigError as exc:
+            loaded.refused = signature
             # Certificate and key are two files: in between they do not match.
             self._report(f"keeping the old certificate: {exc}")
             return loaded

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from geuwsgi.errors import ConfigError
+from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.tls import (
     Certificate,
     ServerContexts,
@@ -33,20 +34,38 @@ def server_contexts(
     report: Callable[[str], None],
     *,
     protocols: tuple[str, ...] = ("http/1.1",),
+    held: HeldFiles | None = None,
 ) -> ServerContexts:
     """Load the certificates of a listener of ``kind`` (the option's name).
 
     ``value`` is the part after the address. Raises ConfigError. Call it before
-    privileges are dropped and workers are forked.
+    workers are forked; what cannot be read any more is taken from ``held``.
     """
+    options = _tls_options(http, protocols, held or HeldFiles())
+    return ServerContexts(_parse(kind, value), options, report)
+
+
+def certificate_files(kind: str, value: str, http: Http) -> Iterator[str]:
+    """The files that `server_contexts` will read, but for those of sni-dir.
+
+    Raises ConfigError.
+    """
+    options = _tls_options(http, (), HeldFiles())
+    certificates = (_parse(kind, value), *(one for _, one in options.sni))
+    for certificate in (*certificates, *(one for _, one in options.sni_patterns)):
+        yield certificate.certificate
+        yield certificate.key
+        if certificate.client_ca:
+            yield certificate.client_ca
+
+
+def _parse(kind: str, value: str) -> Certificate:
     if kind == "https2":
-        default = _parse_https2(value)
-    else:
-        default = parse_certificate(value, option=kind)
-    return ServerContexts(default, _tls_options(http, protocols), report)
+        return _parse_https2(value)
+    return parse_certificate(value, option=kind)
 
 
-def _tls_options(http: Http, protocols: tuple[str, ...]) -> TlsOptions:
+def _tls_options(http: Http, protocols: tuple[str, ...], held: HeldFiles) -> TlsOptions:
     return TlsOptions(
         sni=tuple(parse_sni(value, option="sni") for value in http.sni),
         sni_patterns=tuple(_parse_pattern(value) for value in http.sni_regexp),
@@ -54,6 +73,7 @@ def _tls_options(http: Http, protocols: tuple[str, ...]) -> TlsOptions:
         sni_dir_ciphers=http.sni_dir_ciphers or "",
         protocols=protocols,
         options=option_bits(http.ssl_option),
+        held=held,
     )
 
 

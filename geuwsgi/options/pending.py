@@ -74,7 +74,6 @@ _WAITING = {
         binary-path
         binsh
         command-mode
-        drop-after-apps
         drop-after-init
         file-write
         flock-wait

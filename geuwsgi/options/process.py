@@ -122,3 +122,8 @@ class Process(Section):
     uid: str | None = option("run as this user", TEXT)
     unenv: tuple[str, ...] = option("remove an environment variable", TEXTS)
     vacuum: bool = option("remove sockets and pidfiles at the end", FLAG)
+
+    @property
+    def stays_root(self) -> bool:
+        """Whether the master keeps its rights, and each generation drops its own."""
+        return self.master_as_root or self.drop_after_apps

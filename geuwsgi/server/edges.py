@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError, RemoteProtocolError
 from geuwsgi.net.address import parse_address
+from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.stream import Stream
 from geuwsgi.net.tls import ServerContexts
 from geuwsgi.net.tlsoptions import server_contexts
@@ -94,7 +95,11 @@ PLAIN = Edge()
 
 
 def edge_of(
-    listener: Listener, http: Http, sockets: Sockets, report: Callable[[str], None]
+    listener: Listener,
+    http: Http,
+    sockets: Sockets,
+    report: Callable[[str], None],
+    held: HeldFiles | None = None,
 ) -> Edge:
     """Make the edge of a listener. Raises ConfigError if certificates are no good."""
     is_router = listener.kind in _ROUTER_KINDS
@@ -109,7 +114,12 @@ def edge_of(
         tls = None
         if listener.tls:
             tls = server_contexts(
-                listener.kind, listener.tls, http, report, protocols=protocols
+                listener.kind,
+                listener.tls,
+                http,
+                report,
+                protocols=protocols,
+                held=held,
             )
         redirect_port = None
         if listener.protocol == "http-to-https":

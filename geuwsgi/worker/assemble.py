@@ -17,6 +17,7 @@ from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.exposure import exposure_warnings
+from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import protocol_of
 from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
@@ -96,7 +97,9 @@ def limits_of(settings: Settings, listener: Listener) -> Limits:
     )
 
 
-def build_edges(settings: Settings, listeners: Sequence[Listener]) -> list[Edge]:
+def build_edges(
+    settings: Settings, listeners: Sequence[Listener], held: HeldFiles | None = None
+) -> list[Edge]:
     """Load the certificates of all listeners, before workers are forked.
 
     Raises ConfigError, for backends of listeners too.
@@ -116,7 +119,7 @@ def build_edges(settings: Settings, listeners: Sequence[Listener]) -> list[Edge]
     for line in exposure_warnings(listeners):
         report(line)
     return [
-        edge_of(listener, settings.http, settings.sockets, report)
+        edge_of(listener, settings.http, settings.sockets, report, held)
         for listener in listeners
     ]
 

@@ -20,6 +20,7 @@ from geuwsgi.background.inbox import Serving
 from geuwsgi.config import Configuration
 from geuwsgi.errors import StartupError
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.server.exceptions import exception_watch
 from geuwsgi.shared.hubwait import wait_in_hub
@@ -35,6 +36,7 @@ from geuwsgi.worker.members import (
     with_signals,
 )
 from geuwsgi.worker.messages import Kind
+from geuwsgi.worker.privileges import Privileges
 from geuwsgi.worker.procname import Titles, set_title
 from geuwsgi.worker.sources import Sources
 from geuwsgi.wsgi.applications import Applications
@@ -61,6 +63,9 @@ class Instance:
         self.scoreboard = Scoreboard.attach(boot.scoreboard_fd)
         self.applications = Applications()
         self.load_error: str | None = None
+        self._has_dropped = False
+        for fileno in boot.held.values():
+            os.set_inheritable(fileno, False)
         self._edges: list[Edge] = []
         self._server: Server | None = None
         self.sources: Sources | None = None
@@ -128,7 +133,10 @@ class Instance:
 
         self._run_hooks("pre_app")
         check_rules(self.configuration)
-        self._edges = build_edges(self.settings, self._context.listeners)
+        held = HeldFiles(self.boot.held)
+        self._edges = build_edges(self.settings, self._context.listeners, held)
+        if not self.settings.process.drop_after_apps:
+            self._take_privileges()
         prepare_interpreter(self.settings.python, report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
@@ -137,6 +145,15 @@ class Instance:
         if self.settings.process.chdir2:
             os.chdir(self.settings.process.chdir2)
         self._run_hooks("post_app")
+        self._take_privileges()
+
+    def _take_privileges(self) -> None:
+        """Become the user of the workers, where the master stays root."""
+        process = self.settings.process
+        if process.stays_root and not self._has_dropped:
+            self._has_dropped = True
+            for line in Privileges.of(process).take():
+                _print_line(line)
 
     def check_need_app(self) -> None:
         """Raise StartupError if there must be an application and is none."""
@@ -175,6 +192,7 @@ class Instance:
 
         A mule's program that is over says so to ``end``, with an exit status.
         """
+        self._take_privileges()  # with lazy-apps not everybody has loaded
         context, module = self._context, self._module
         before = partial(self._call_hook, "post_fork_hook")
         serving: Serving

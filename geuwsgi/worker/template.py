@@ -91,6 +91,8 @@ def _be_template(instance: Instance) -> int:
     connection.set_inheritable(False)
     if instance.loads_early:
         instance.load()
+    # A process that changes its user is not ended with its parent any more.
+    die_with_parent(signal.SIGKILL)
     if instance.sources is not None:
         connection.sendall(encode(Kind.SOURCES, files=instance.sources.news()))
     connection.sendall(
