@@ -6,9 +6,12 @@ only the interpreted modules, which do the same.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from typing import Any
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 #: Modules that stand beside an interpreted one: C loops.
 LOOPS = (
@@ -18,8 +21,24 @@ LOOPS = (
 )
 
 #: Modules of which the same source is compiled, with the types of the .pxd beside it.
-TYPED = (
-    "geuwsgi.protocol.uwsgi",
+TYPED = ("geuwsgi.protocol.uwsgi",)
+
+#: The way of a request. These and those of a websocket know the layout of each
+#: other's objects, so all of them are compiled or none is.
+PATH = (
+    "geuwsgi.net.clock",
+    "geuwsgi.net.stream",
+    "geuwsgi.protocol.http1",
+    "geuwsgi.server.cgiconnection",
+    "geuwsgi.server.connection",
+    "geuwsgi.server.cores",
+    "geuwsgi.server.exchange",
+    "geuwsgi.server.httpconnection",
+    "geuwsgi.server.site",
+    "geuwsgi.server.uwsgiconnection",
+    "geuwsgi.wsgi.response",
+)
+WEBSOCKET = (
     "geuwsgi.protocol.websocket",
     "geuwsgi.server.websocket.outbox",
     "geuwsgi.server.websocket.life",
@@ -27,9 +46,39 @@ TYPED = (
 )
 
 
-def _extension(name: str, suffix: str) -> Extension:
-    source = name.replace(".", "/") + suffix
-    return Extension(name, [source])
+class BuildTogether(build_ext):
+    """Compile on all processors; of each group all modules or nothing."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+    def build_extension(self, ext: Any) -> None:
+        try:
+            super().build_extension(ext)
+        except BaseException:
+            # What an earlier build left must not pass for this one's.
+            self._remove(ext.name)
+            raise
+
+    def build_extensions(self) -> None:
+        super().build_extensions()
+        for group in (PATH, WEBSOCKET):
+            if not all(os.path.exists(self.get_ext_fullpath(name)) for name in group):
+                for name in group:
+                    self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            os.unlink(self.get_ext_fullpath(name))
+
+
+def _extension(name: str) -> Extension:
+    suffix = ".pyx" if name in LOOPS else ".py"
+    # Nobody debugs the C, and its symbols are four fifths of the files.
+    return Extension(
+        name, [name.replace(".", "/") + suffix], extra_compile_args=["-g0"]
+    )
 
 
 def extensions() -> list[Extension]:
@@ -41,27 +90,27 @@ def extensions() -> list[Extension]:
         from Cython.Compiler.Errors import CompileError
     except ImportError:
         return []
-    wanted = [
-        *(_extension(name, ".pyx") for name in LOOPS),
-        *(_extension(name, ".py") for name in TYPED),
-    ]
     compiled: list[Extension] = []
-    for extension in wanted:
+    for names in (PATH, WEBSOCKET, *((name,) for name in (*LOOPS, *TYPED))):
         try:
             compiled += cythonize(
-                [extension],
+                [_extension(name) for name in names],
                 build_dir="build/cython",
                 language_level=3,
-                # Annotations say what is meant, not what is refused: an application
-                # may well pass a subclass of str.
-                compiler_directives={"annotation_typing": False},
+                compiler_directives={
+                    # Annotations say what is meant, not what is refused: an
+                    # application may well pass a subclass of str.
+                    "annotation_typing": False,
+                    # Methods as those of built-in types, which are called faster.
+                    "binding": False,
+                },
                 quiet=True,
             )
         except CompileError:
-            print(f"{extension.name} stays interpreted: see the errors above")
+            print(f"{', '.join(names)}: interpreted, because of the errors above")
     for extension in compiled:
         extension.optional = True  # cythonize drops it from what it is given
     return compiled
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildTogether})

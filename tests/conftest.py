@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+import geuwsgi
+from geuwsgi.config.build import stale_modules
 from geuwsgi.testing.process import ServerProcess
 
 TESTS = Path(__file__).parent
+TREE = TESTS.parent
 # Tests that start servers take seconds: they run on one Python (tox -e slow) …
 SLOW_DIRECTORIES = ("e2e", "examples", "websocket", "faults")
 SLOW_MODULES = (
@@ -150,3 +153,15 @@ def pytest_make_collect_report() -> Generator[None, Any, None]:
     report = outcome.get_result()
     if report.outcome == "skipped" and _must_not_be_skipped(report.longrepr):
         report.outcome = "failed"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was tested, if it was not what stands in the source tree."""
+    if Path(geuwsgi.__file__).parent.parent != TREE:
+        return
+    if stale := stale_modules():
+        terminalreporter.write_line(
+            f"compiled before their sources were changed: {', '.join(stale)}; "
+            "`python setup.py build_ext --inplace` compiles them again",
+            red=True,
+        )

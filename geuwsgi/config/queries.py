@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from geuwsgi import __version__
+from geuwsgi.config.build import describe_build
 from geuwsgi.config.configuration import Configuration
 from geuwsgi.config.getopt import parse_command_line
 from geuwsgi.config.host import Host, SourceError
@@ -77,7 +77,7 @@ def _help_option(value: str, registry: Registry) -> Answer:
 
 
 def _version(value: str, registry: Registry) -> Answer:
-    return Answer(f"{__version__}\n")
+    return Answer(describe_build())
 
 
 def _python_version(value: str, registry: Registry) -> Answer:
