@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websocket
@@ -129,15 +132,138 @@ def test_rooms_over_socketio(
     server = geuwsgi_server(f"{ini.parent.name}/rooms.ini")
     server.wait_until_ready(address)
     assert b"<title>Rooms</title>" in get(address).body
+
+    def hear(client: Any, end: str) -> None:
+        while not client.receive(timeout=10)[1]["text"].endswith(end):
+            pass
+
     with socketio.SimpleClient() as ann, socketio.SimpleClient() as bob:
         ann.connect(f"http://{address}")
         bob.connect(f"http://{address}", transports=["websocket"])
         assert ann.receive(timeout=10)[0] == bob.receive(timeout=10)[0] == "hello"
         ann.emit("join", "attic")
-        assert ann.receive(timeout=10)[1]["text"].endswith("came in")
+        hear(ann, "came in")
         bob.emit("join", "attic")
-        assert bob.receive(timeout=10)[1]["text"].endswith("came in")
-        assert ann.receive(timeout=10)[1]["room"] == "attic"
+        hear(bob, "came in")
+        hear(ann, "came in")
         bob.emit("say", {"room": "attic", "text": "anybody?"})
-        assert ann.receive(timeout=10)[1]["text"].endswith(": anybody?")
+        hear(ann, ": anybody?")
     assert "Traceback" not in server.log
+
+
+# What two windows tell the test, in a file: any worker may take the request.
+NOTES = """
+
+import json
+
+
+@app.route("/note/<window>/<kind>/<text>")
+def note(window, kind, text):
+    with open("notes", "a") as notes:
+        notes.write(json.dumps([window, kind, text]) + "\\n")
+    return "noted"
+
+
+@app.route("/notes")
+def notes():
+    return Response(open("notes").read(), mimetype="text/plain")
+
+
+@app.route("/client.js")
+def client():
+    return Response(open("client.js").read(), mimetype="text/javascript")
+"""
+
+# Each window says in which worker it is. The second one reloads until it is in
+# another one than the first, which then speaks until it is heard.
+TELLING = """
+<script>
+const me = location.hash.slice(1);
+const note = (kind, text) => fetch(`/note/${me}/${kind}/${encodeURIComponent(text)}`);
+socket.on("said", (said) => note("heard", said.text));
+socket.on("hello", async (hello) => {
+  await note("worker", hello.worker);
+  const look = async () => {
+    const lines = (await (await fetch("/notes")).text()).trim().split("\\n");
+    const worker = {};
+    for (const [window, kind, text] of lines.map(JSON.parse))
+      if (kind === "worker") worker[window] = text;
+    if (me === "second" && worker.first === worker.second) location.reload();
+    if (me === "first" && worker.second && worker.first !== worker.second) {
+      $("text").value = "hello from another worker";
+      $("say").requestSubmit();
+    }
+  };
+  setInterval(look, 300);
+});
+</script>
+</body>"""
+
+
+@pytest.mark.timeout(120)
+def test_rooms_in_two_windows_of_different_workers(
+    geuwsgi_server: StartServer, example: Callable[[str], Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("flask_socketio")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    npm = shutil.which("npm")
+    if browser is None or npm is None:
+        pytest.skip("chromium or npm is missing")
+    subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund", "--silent", "socket.io-client@4"],
+        cwd=tmp_path,
+        check=True,
+        timeout=60,
+    )
+    port = free_port()
+    directory = example("websocket-socketio")
+    script = "node_modules/socket.io-client/dist/socket.io.min.js"
+    shutil.copy(tmp_path / script, directory / "client.js")
+    page = directory / "page.html"
+    page.write_text(
+        re.sub(r"https://cdn[^\"]*", "/client.js", page.read_text()).replace(
+            "</body>", TELLING
+        )
+    )
+    (directory / "notes").touch()
+    with (directory / "rooms.py").open("a") as module:
+        module.write(NOTES)
+    ini = directory / "rooms.ini"
+    ini.write_text(ini.read_text().replace("127.0.0.1:8004", f"127.0.0.1:{port}"))
+    server = geuwsgi_server("websocket-socketio/rooms.ini")
+    server.wait_until_ready(f"127.0.0.1:{port}")
+    windows = [
+        subprocess.Popen(
+            [
+                browser,
+                *("--headless=new", "--no-sandbox", "--disable-gpu"),
+                *("--remote-debugging-port=0", "--no-first-run"),
+                f"--user-data-dir={tmp_path / name}",
+                f"http://127.0.0.1:{port}/#{name}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for name in ("first", "second")
+    ]
+    try:
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            lines = (directory / "notes").read_text().splitlines()
+            notes = [json.loads(line) for line in lines]
+            heard = [text for who, kind, text in notes if (who, kind) == HEARD]
+            if any(text.endswith("hello from another worker") for text in heard):
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail(f"nothing was heard: {notes}")
+    finally:
+        for window in windows:
+            window.terminate()
+            window.wait(timeout=10)
+    worker = {who: text for who, kind, text in notes if kind == "worker"}
+    assert worker["first"] != worker["second"]
+    assert "Traceback" not in server.log
+
+
+HEARD = ("second", "heard")
