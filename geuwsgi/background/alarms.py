@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError
+
+if TYPE_CHECKING:
+    from geuwsgi.shared.mailboxes import Mailboxes
 
 LARGEST_MESSAGE = 8192
 PLUGINS = ("cmd", "log", "mule", "signal")
@@ -46,6 +50,18 @@ class Alarm:
 def encode_raise(name: str, message: bytes) -> bytes:
     """Return what is put into the master's box."""
     return name.encode() + b"\0" + message[:LARGEST_MESSAGE]
+
+
+def raiser(boxes: Mailboxes | None) -> Callable[[str, str], None] | None:
+    """Return what raises an alarm by name; None where there is no way to the master."""
+    if boxes is None:
+        return None
+    messages = boxes.alarm_messages
+
+    def raise_alarm(name: str, text: str) -> None:
+        messages.send(encode_raise(name, text.encode()))
+
+    return raise_alarm
 
 
 def decode_raise(octets: bytes) -> tuple[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from geuwsgi.background.alarms import raiser
 from geuwsgi.master.alarms import AlarmDuty
 from geuwsgi.master.autoreload import autoreload_duty
 from geuwsgi.master.cheap import cheap_duties
@@ -34,7 +35,7 @@ def make_duties(
     settings = prepared.settings
     made: list[Duty | None] = [
         notify_duty(settings, os.environ),
-        touch_duty(settings, log),
+        touch_duty(settings, log, raiser(prepared.commons.mailboxes)),
         autoreload_duty(settings),
         *fs_duties(settings),
         fifo_duty(settings, log),

@@ -227,6 +227,7 @@ class Emperor:
                 self._tell(deed)
 
     def _start(self, vassal: Candidate) -> None:
+        self._run_hooks("as_emperor_before_vassal", self._hook_environ(vassal))
         try:
             pid, channel = self._spawn(vassal)
         except (OSError, GeuwsgiError) as exc:
@@ -238,10 +239,10 @@ class Emperor:
         self._court.expect(pid, lambda status: self._has_ended(path, status))
         self._court.watch(channel.fileno(), lambda: self._read(path))
         self._log(f"[emperor] vassal {vassal.name} has been spawned (pid: {pid})")
+        environ = {**self._hook_environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
         for line in self.rule.hooks.exec_as_emperor:
-            environ = {**self._hook_environ(vassal), "UWSGI_VASSAL_PID": str(pid)}
             self._run(line, environ)
-        self._run_hooks("as_emperor")
+        self._run_hooks("as_emperor", environ)
 
     def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
         recruiting = self.rule.recruiting
@@ -296,8 +297,8 @@ class Emperor:
             with contextlib.suppress(OSError):
                 process.channel.send(bytes([deed.command]))
 
-    def _run_hooks(self, phase: str) -> None:
-        runner = HookRunner(self._log, self._environ())
+    def _run_hooks(self, phase: str, environ: Mapping[str, str] | None = None) -> None:
+        runner = HookRunner(self._log, environ or self._environ())
         try:
             runner.run(phase, actions_of(self.rule.hooks, phase))
         except StartupError as exc:

@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from geuwsgi.background.alarms import raiser
 from geuwsgi.errors import GeuwsgiError
 from geuwsgi.log.output import Output
 from geuwsgi.master import events as ev
@@ -169,7 +170,8 @@ class Master:
             self._requests[signals.listen(number)] = request
 
         prepared = self._prepared[self._current]
-        runner = HookRunner(log, prepared.environ, bind)
+        alarm = raiser(prepared.commons.mailboxes)
+        runner = HookRunner(log, prepared.environ, bind, alarm)
         runner.run("master_start", actions_of(prepared.settings.hooks, "master_start"))
 
     # -- what duties may ask for (duty.Desk) -------------------------------------------

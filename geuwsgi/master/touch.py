@@ -16,7 +16,7 @@ from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
 from geuwsgi.master.spawn import ShellCommand
 from geuwsgi.options import Settings
-from geuwsgi.worker.hooks import HookRunner, split_touch
+from geuwsgi.worker.hooks import HookRunner, RaiseAlarm, split_touch
 
 ABSENT = -1
 
@@ -74,9 +74,9 @@ def running(command: str) -> Callable[[Desk, str], None]:
     return run
 
 
-def hooking(action: str, log: Callable[[str], None]) -> Callable[[Desk, str], None]:
+def hooking(action: str, runner: HookRunner) -> Callable[[Desk, str], None]:
     """An action that runs a hook."""
-    return lambda desk, path: HookRunner(log).run("touch", [action])
+    return lambda desk, path: runner.run("touch", [action])
 
 
 def raising(number: int) -> Callable[[Desk, str], None]:
@@ -92,7 +92,11 @@ def parse_signal_number(text: str) -> int:
     return int(text)
 
 
-def touch_duty(settings: Settings, log: Callable[[str], None]) -> TouchDuty | None:
+def touch_duty(
+    settings: Settings,
+    log: Callable[[str], None],
+    raise_alarm: RaiseAlarm | None = None,
+) -> TouchDuty | None:
     """The duty that ``settings`` ask for; None if they ask for none."""
     options = settings.reload
     watched = [
@@ -111,7 +115,9 @@ def touch_duty(settings: Settings, log: Callable[[str], None]) -> TouchDuty | No
         watched.append(Watched(path, running(command.strip())))
     for text in settings.hooks.hook_touch:
         path, action = split_touch(text)
-        watched.append(Watched(path, hooking(action, log)))
+        watched.append(
+            Watched(path, hooking(action, HookRunner(log, raise_alarm=raise_alarm)))
+        )
     for text in options.touch_signal:
         path, _, number = text.partition(" ")
         watched.append(Watched(path, raising(parse_signal_number(number))))

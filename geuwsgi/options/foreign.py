@@ -9,6 +9,7 @@ from __future__ import annotations
 from geuwsgi.options.kinds import Takes
 from geuwsgi.options.registry import Elsewhere
 
+_OTHER_PROGRAMS = "starts that become another program: start that one instead"
 _LEGIONS = "legions, clusters of uWSGI that vote among themselves over UDP"
 
 FOREIGN = {
@@ -115,6 +116,9 @@ FOREIGN = {
     "gridfs-debug": Elsewhere("GridFS", Takes.NOTHING),
     "gridfs-mount": Elsewhere("GridFS"),
     "hook-as-emperor-setns": Elsewhere("Linux namespaces"),
+    "hook-as-vassal-before-drop": Elsewhere(
+        "vassals that drop privileges; a tyrant starts them as their owner"
+    ),
     "http-manage-rtsp": Elsewhere("RTSP and Icecast", Takes.NOTHING),
     "http-manage-source": Elsewhere("RTSP and Icecast", Takes.NOTHING),
     "jail": Elsewhere("jails, capabilities and namespaces"),
@@ -242,8 +246,8 @@ FOREIGN = {
     ),
     "plshell": Elsewhere("Perl", Takes.MAYBE),
     "plshell-oneshot": Elsewhere("Perl", Takes.NOTHING),
-    "privileged-binary-patch": Elsewhere("Linux control groups and namespaces"),
-    "privileged-binary-patch-arg": Elsewhere("Linux control groups and namespaces"),
+    "privileged-binary-patch": Elsewhere(_OTHER_PROGRAMS),
+    "privileged-binary-patch-arg": Elsewhere(_OTHER_PROGRAMS),
     "profiler": Elsewhere("C profilers"),
     "psgi": Elsewhere("Perl"),
     "psgi-enable-psgix-io": Elsewhere("Perl", Takes.NOTHING),
@@ -350,8 +354,8 @@ FOREIGN = {
     "umount-in-jail": Elsewhere("calls a C function or mounts a file system"),
     "umount-post-jail": Elsewhere("calls a C function or mounts a file system"),
     "umount-pre-jail": Elsewhere("calls a C function or mounts a file system"),
-    "unprivileged-binary-patch": Elsewhere("Linux control groups and namespaces"),
-    "unprivileged-binary-patch-arg": Elsewhere("Linux control groups and namespaces"),
+    "unprivileged-binary-patch": Elsewhere(_OTHER_PROGRAMS),
+    "unprivileged-binary-patch-arg": Elsewhere(_OTHER_PROGRAMS),
     "unshare": Elsewhere("jails, capabilities and namespaces"),
     "unshare2": Elsewhere("jails, capabilities and namespaces"),
     "v8-gc-freq": Elsewhere("V8"),
@@ -381,6 +385,12 @@ FOREIGN = {
     "webdav-mount": Elsewhere("WebDAV"),
     "webdav-principal-base": Elsewhere("WebDAV"),
     "webdav-skip-prop": Elsewhere("WebDAV"),
+    "worker-exec": Elsewhere(
+        "programs in place of the workers; attach-daemon supervises any"
+    ),
+    "worker-exec2": Elsewhere(
+        "programs in place of the workers; attach-daemon supervises any"
+    ),
     "wsgi-lite": Elsewhere("an abandoned forerunner of WSGI"),
     "xslt-content-type": Elsewhere("XSLT"),
     "xslt-docroot": Elsewhere("XSLT"),

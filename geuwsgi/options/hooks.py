@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import SECONDS, TEXT, TEXTS
+from geuwsgi.options.kinds import SECONDS, TEXTS
 
 
 class Hooks(Section):
@@ -84,9 +84,6 @@ class Hooks(Section):
     hook_as_vassal: tuple[str, ...] = option(
         "run an action in a vassal before it starts", TEXTS
     )
-    hook_as_vassal_before_drop: tuple[str, ...] = option(
-        "run an action in a vassal before it drops privileges", TEXTS, since="2.1"
-    )
     hook_asap: tuple[str, ...] = option("run an action as early as possible", TEXTS)
     hook_emperor_lost: tuple[str, ...] = option(
         "run an action when the emperor is gone", TEXTS
@@ -163,8 +160,4 @@ class Hooks(Section):
     )
     wait_for_socket_timeout: float = option(
         "wait this many seconds for addresses", SECONDS, default=60.0, at_least=0
-    )
-    worker_exec: str | None = option("run this program in place of the workers", TEXT)
-    worker_exec2: str | None = option(
-        "run this program in place of the workers, after their hooks", TEXT
     )

@@ -145,13 +145,9 @@ _WAITING = {
         not-alarm-log
     """,
     "hooks do not run yet": """
-        hook-as-emperor-before-vassal
         hook-as-gateway
         hook-as-on-config-vassal
         hook-as-on-demand-vassal
-        hook-as-vassal-before-drop
-        worker-exec
-        worker-exec2
     """,
     "emperors do without it so far": """
         early-emperor

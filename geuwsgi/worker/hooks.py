@@ -17,6 +17,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.worker.hookcalls import (
+    LIMIT_S,
+    call,
+    parse_call,
+    retry_call,
+    write_fifo,
+)
 from geuwsgi.worker.privileges import find_gid, find_uid
 from geuwsgi.worker.waiting import (
     wait_for_directory,
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 BindSignal = Callable[[int, str], None]
+RaiseAlarm = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,11 @@ def parse_action(text: str) -> HookAction:
     if name not in _ACTIONS:
         known = ", ".join(sorted(_ACTIONS))
         raise ConfigError(f"hook {text!r}: unknown action {name!r} (known: {known})")
+    if name in ("rpc", "retryrpc"):
+        try:
+            parse_call(argument)
+        except ValueError as exc:
+            raise ConfigError(f"hook {text!r}: {exc}") from exc
     return HookAction(name, argument.strip(), is_quiet)
 
 
@@ -70,10 +83,12 @@ class HookRunner:
         log: Log,
         environ: Mapping[str, str] | None = None,
         bind_signal: BindSignal | None = None,
+        raise_alarm: RaiseAlarm | None = None,
     ) -> None:
         self.log = log
         self.environ = environ
         self._bind_signal = bind_signal
+        self._raise_alarm = raise_alarm
 
     def run(self, phase: str, actions: Iterable[str]) -> None:
         """Run the actions of one phase in order.
@@ -96,6 +111,11 @@ class HookRunner:
         if self._bind_signal is None:
             raise ValueError("signals can be bound in the master only")
         self._bind_signal(number, function)
+
+    def raise_alarm(self, name: str, message: str) -> None:
+        if self._raise_alarm is None:
+            raise ValueError("alarms cannot be raised at this point")
+        self._raise_alarm(name, message)
 
 
 def _execute(runner: HookRunner, line: str) -> None:
@@ -125,15 +145,6 @@ def _create(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666))
 
 
-def _write_fifo(path_and_text: str) -> None:
-    path, _, text = path_and_text.partition(" ")
-    fileno = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    try:
-        os.write(fileno, text.encode("utf-8", "surrogateescape"))
-    finally:
-        os.close(fileno)
-
-
 def _chmod(argument: str) -> None:
     path, _, mode = argument.partition(" ")
     os.chmod(path, int(mode, 8))
@@ -160,6 +171,11 @@ def _bind(runner: HookRunner, argument: str) -> None:
     if not number.isdigit():
         raise ValueError(f"{number!r} is no signal number")
     runner.bind_signal(int(number), function.strip())
+
+
+def _alarm(runner: HookRunner, argument: str) -> None:
+    name, _, message = argument.partition(" ")
+    runner.raise_alarm(name, message.strip())
 
 
 def _print(text: str) -> None:
@@ -193,12 +209,14 @@ def _check(status: int) -> None:
 
 
 _ACTIONS: dict[str, Callable[[HookRunner, str], object]] = {
+    "alarm": _alarm,
     "append": lambda _, argument: _write(argument, os.O_APPEND),
     "appendn": lambda _, argument: _write(argument, os.O_APPEND, "\n"),
     "cd": lambda _, argument: os.chdir(argument),
     "chdir": lambda _, argument: os.chdir(argument),
     "chmod": lambda _, argument: _chmod(argument),
     "chown": lambda _, argument: _chown(argument),
+    "chown2": lambda _, argument: _chown(argument),
     "creat": lambda _, argument: _create(argument),
     "create": lambda _, argument: _create(argument),
     "exec": _execute,
@@ -211,7 +229,10 @@ _ACTIONS: dict[str, Callable[[HookRunner, str], object]] = {
     "print": lambda _, argument: _print(argument + "\n"),
     "println": lambda _, argument: _print(argument + "\n"),
     "rename": lambda _, argument: _rename(argument),
+    "retryrpc": lambda runner, argument: retry_call(argument, runner.log),
+    "rpc": lambda runner, argument: call(argument, runner.log),
     "safeexec": _execute_safely,
+    "spinningfifo": lambda _, argument: write_fifo(argument, LIMIT_S),
     "sticky": lambda _, path: os.chmod(path, os.stat(path).st_mode | stat.S_ISVTX),
     "touch": lambda _, argument: _create(argument),
     "umount": _umount,
@@ -222,7 +243,7 @@ _ACTIONS: dict[str, Callable[[HookRunner, str], object]] = {
     "wait_for_fs": lambda runner, path: wait_for_path(path, runner.log),
     "wait_for_socket": lambda runner, text: wait_for_socket(text, runner.log),
     "write": lambda _, argument: _write(argument, os.O_TRUNC),
-    "writefifo": lambda _, argument: _write_fifo(argument),
+    "writefifo": lambda _, argument: write_fifo(argument),
     "writen": lambda _, argument: _write(argument, os.O_TRUNC, "\n"),
 }
 
@@ -254,6 +275,7 @@ PHASES = {
     "emperor_reload": ("hook_emperor_reload", ""),
     "emperor_lost": ("hook_emperor_lost", ""),
     "as_emperor": ("hook_as_emperor", ""),
+    "as_emperor_before_vassal": ("hook_as_emperor_before_vassal", ""),
 }
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from geuwsgi import api
 from geuwsgi.api import ApiContext
+from geuwsgi.background.alarms import raiser
 from geuwsgi.background.commons import Commons
 from geuwsgi.background.inbox import Serving
 from geuwsgi.config import Configuration
@@ -280,7 +281,8 @@ class Instance:
         """Run the actions of an option. Raises StartupError if one fails."""
         actions = actions_of(self.settings.hooks, phase)
         if actions:
-            HookRunner(_print_line).run(phase, actions)
+            alarm = raiser(self._context.commons.mailboxes)
+            HookRunner(_print_line, raise_alarm=alarm).run(phase, actions)
 
     def _call_hook(self, name: str) -> None:
         hook = getattr(self._module, name, None)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from geuwsgi.background.replies import encode_reply
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.options import Hooks
+from geuwsgi.protocol.uwsgi import RPC, encode_array, encode_packet
 from geuwsgi.worker.hooks import (
     HookAction,
     HookRunner,
@@ -102,3 +106,49 @@ def test_wrong_hooks_are_found_before_they_run() -> None:
     with pytest.raises(ConfigError, match="is not file action"):
         check_hooks(Hooks(hook_touch=("/a",)))
     assert split_touch("/a log:b c") == ("/a", "log:b c")
+
+
+def test_an_alarm_is_raised_where_somebody_hears_it() -> None:
+    raised: list[tuple[str, str]] = []
+    runner = HookRunner(
+        lambda line: None, raise_alarm=lambda *alarm: raised.append(alarm)
+    )
+    runner.run("test", ["alarm:mail the disk is full"])
+    assert raised == [("mail", "the disk is full")]
+    with pytest.raises(StartupError, match="cannot be raised"):
+        run("alarm:mail x")
+
+
+def test_a_function_of_another_server_is_called() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        asked: list[bytes] = []
+
+        def answer() -> None:
+            visitor, _ = server.accept()
+            with visitor:
+                asked.append(visitor.recv(4096))
+                visitor.sendall(encode_reply(b"done"))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        log = run(f"!rpc:deploy@{address} now")
+        thread.join()
+    assert log == [f"deploy@{address}: done"]
+    assert asked == [encode_packet(RPC, encode_array([b"deploy", b"now"]))]
+
+
+@pytest.mark.parametrize("text", ["rpc:local 1", "rpc:", "retryrpc:f@"])
+def test_a_function_of_nobody_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="function@address"):
+        parse_action(text)
+
+
+def test_a_pipe_gets_its_line_when_somebody_reads(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StartupError, match="no such device"):
+        run(f"writefifo:{tmp_path}/pipe r")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    run(f"spinningfifo:{tmp_path}/pipe r")
+    assert os.read(reader, 10) == b"r"
+    os.close(reader)
