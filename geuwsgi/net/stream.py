@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _READ = 1
 _WRITE = 2
 _SENDFILE_BLOCK = 1 << 20
+#: Bytes that are read and forgotten before others get a turn.
+_DRAINED_A_TURN = 1 << 20
 #: 0 where the system has no such thing: then there are two packets.
 _MORE: int = getattr(socket, "MSG_MORE", 0)
 
@@ -388,12 +390,17 @@ class Stream:
         ``limit`` bytes, until the peer closes or ``deadline``.
         """
         self.shutdown_write()
+        turn = limit - _DRAINED_A_TURN
         try:
             while limit > 0:
                 received = self.recv(65536)
                 if not received:
                     break
                 limit -= len(received)
+                if limit < turn:
+                    # A peer that sends as fast as this reads never makes it wait.
+                    turn -= _DRAINED_A_TURN
+                    self.let_others_run()
         except Disconnected:
             pass
         self.close()

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _LINGER_S = 5.0
 _LINGER_BYTES = 1 << 28
 
-#: A body of which less than this is still to come is read before a core is taken,
-#: if it comes with this many bytes a second at least.
+#: So much of a body is read before a core is taken, all of it if it is smaller; it has
+#: to come with this many bytes a second at least.
 _SMALL_BODY = 65536
 _LEAST_RATE = 1024
 
@@ -188,23 +188,21 @@ class Connection:
         return str(environ.get("REMOTE_ADDR", "unknown peer"))
 
     def await_small_body(self, body: BodyInput) -> bool:
-        """Wait for a body that is announced and small; false if it was refused.
+        """Wait for a body that is announced, or its beginning; false if refused.
 
         A client that sends slowly then holds no core, nor an application that waits
-        for it: only its connection. It has one deadline for the whole body, at a
-        rate that no real link falls below.
+        for it: only its connection. It has one deadline for all of it, at a rate that
+        no real link falls below. Bodies in chunks may be meant to come slowly.
         """
         if type(body) is not LengthInput or body.before_first_read is not None:
             return True
-        remaining = body.remaining
-        if remaining > _SMALL_BODY:
-            return True
+        remaining = min(body.remaining, _SMALL_BODY)
         stream = self.stream
         stream.deadline = (
             self.site.clock.now + self.limits.body_timeout + remaining / _LEAST_RATE
         )
         try:
-            body.fill()
+            body.fill(_SMALL_BODY)
         except PeerTimeout:
             self.refuse(RemoteProtocolError("request body not complete in time", 408))
             return False

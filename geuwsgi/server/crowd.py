@@ -6,11 +6,25 @@ unless asked for: then nothing here is in the way of a connection.
 
 from __future__ import annotations
 
+import contextlib
+import socket
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import _socket
+
     from geuwsgi.server.connection import Connection
+
+_TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 21\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    b"too many connections\n"
+)
+#: Refused connections that wait for the peer to read the answer.
+_MOST_REFUSED = 64
+_REFUSED_FOR_S = 1.0
 
 
 class Crowd:
@@ -65,7 +79,7 @@ class Crowd:
             self._reported.add(address)
             self._report(
                 f"{address} has {self._most_per_address} connections, the most that "
-                "one address may have: more are closed"
+                "one address may have: more are refused"
             )
         return False
 
@@ -91,3 +105,37 @@ class Crowd:
             self._reported.discard(address)
         if self._count == self._most - 1:
             self._room()
+
+
+class Refusals:
+    """Connections that were told to come back later, until the peer has read it.
+
+    Closed at once, with a request in the socket that nobody reads, they would be reset,
+    and the reset eats the answer. They have no greenlet and no watcher, and there are
+    never many: who is refused faster than that sees a reset after all.
+    """
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, _socket.socket]] = deque()
+
+    def refuse(self, sock: _socket.socket, now: float) -> None:
+        """Answer 429 on ``sock``, which is closed later."""
+        with contextlib.suppress(OSError):
+            sock.send(_TOO_MANY)
+            sock.shutdown(socket.SHUT_WR)
+        if len(self._waiting) >= _MOST_REFUSED:
+            self._close_first()
+        self._waiting.append((now + _REFUSED_FOR_S, sock))
+
+    def close_until(self, now: float) -> None:
+        """Close those that had their time."""
+        while self._waiting and self._waiting[0][0] <= now:
+            self._close_first()
+
+    def _close_first(self) -> None:
+        _, sock = self._waiting.popleft()
+        with contextlib.suppress(OSError):
+            sock.recv(65536)  # the request: then the end is no reset
+        sock.close()

@@ -72,7 +72,16 @@ class Endpoint:
     @property
     def has_direct_peers(self) -> bool:
         """Whether a peer's address is that of a client, not of a front server."""
-        return self._environ is not None and not self._is_unix
+        return (
+            self._environ is not None
+            and not self._is_unix
+            and self._edge.proxies is None
+        )
+
+    @property
+    def begins_in_the_clear(self) -> bool:
+        """Whether an answer of HTTP can be sent before anything is read."""
+        return self._environ is not None and self._edge.tls is None
 
     def accept(self, sock: _socket.socket, address: Any) -> Connection:
         """Return the connection of a socket that accept() has just returned."""

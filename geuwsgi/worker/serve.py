@@ -30,10 +30,11 @@ from geuwsgi.server.answering import serve
 from geuwsgi.server.connection import Connection
 from geuwsgi.server.context import ConnectionGreenlet, current_exchange
 from geuwsgi.server.cores import Cores
-from geuwsgi.server.crowd import Crowd
+from geuwsgi.server.crowd import Crowd, Refusals
 from geuwsgi.server.edges import PLAIN, Edge
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.site import Limits, Site
+from geuwsgi.server.slowbodies import SlowBodies
 from geuwsgi.server.sticky import Sticky
 from geuwsgi.shared import scoreboard
 from geuwsgi.shared.handovers import Handovers
@@ -55,6 +56,9 @@ _SPARE_GREENLETS = 32
 
 #: Connections accepted a turn of the loop.
 _ACCEPT_BATCH = 16
+
+#: Seconds between two warnings of the same kind.
+_WARN_EVERY = 10.0
 
 #: Milliseconds after which a worker without a heartbeat is not waited for.
 _SILENCE_MS = 2500
@@ -113,7 +117,7 @@ class Server:
             cores=Cores(
                 cores,
                 hub,
-                exhausted=self._pause,
+                exhausted=self._use_up_cores,
                 available=self._resume,
             ),
             counters=counters,
@@ -132,6 +136,11 @@ class Server:
         self.siblings: list[memoryview[int]] = []
         self.site.drain_begins = gevent.event.Event()
         self.site.wake = self._wake
+        #: Whether harakiri may end requests now (harakiri-queue-threshold).
+        self.may_abort: Callable[[], bool] = lambda: True
+        #: Whether to tell when the last core is taken.
+        self.warns_when_full = cores > 1
+        self._warned = 0.0
         self._spare: list[ConnectionGreenlet] = []
         self._ticker: Any = None
         self._ticks = 0
@@ -143,6 +152,8 @@ class Server:
         self._accept_errors = 0.0
         self._box: Any = None
         self._crowd: Crowd | None = None
+        self._refusals = Refusals()
+        self._slow_bodies = SlowBodies(self.site.report)
         if max_connections or max_connections_per_address:
             self._crowd = Crowd(
                 max_connections,
@@ -179,7 +190,10 @@ class Server:
             # A front server has many clients, and a unix socket no address.
             peer = address[0] if endpoint.has_direct_peers else ""
             if peer and not crowd.has_room_for(peer):
-                sock.close()
+                if endpoint.begins_in_the_clear:
+                    self._refusals.refuse(sock, self.clock.now)
+                else:
+                    sock.close()
                 return
             connection = endpoint.accept(sock, address)
             crowd.joins(connection, peer)
@@ -317,6 +331,14 @@ class Server:
             acceptor.pause()
         self.site.counters[scoreboard.ACCEPTING] = 0
 
+    def _use_up_cores(self) -> None:
+        self._pause()
+        now = self.clock.now
+        if self.warns_when_full and now - self._warned >= _WARN_EVERY:
+            self._warned = now
+            count = self.site.cores.count
+            self.site.report(f"async queue is full !!! (all {count} cores are busy)")
+
     def _resume(self) -> None:
         """Accept again, unless there is another reason not to."""
         is_full = self._crowd is not None and self._crowd.is_full
@@ -346,7 +368,7 @@ class Server:
         now = self.clock.now
         self._average()
         for exchange in list(self.site.cores.holders.values()):
-            if 0.0 < exchange.deadline <= now:
+            if 0.0 < exchange.deadline <= now and self.may_abort():
                 self._abort(exchange, now)
         self._ticks += 1
         if self._ticks % 4:
@@ -358,6 +380,8 @@ class Server:
         ]
         for stream in expired:
             stream.expire()
+        self._refusals.close_until(now)
+        self._slow_bodies.give_up(self.site.cores, now)
         for callback in self.on_second:
             try:
                 callback()

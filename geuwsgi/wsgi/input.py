@@ -66,6 +66,7 @@ class BodyInput:
 
     After the body, ``leftover`` holds what belongs to the next request. A body that
     ``failed`` has no end that could be found: its connection can only be closed.
+    ``arrived`` counts the bytes that were waited for.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class BodyInput:
         "_extend_deadline",
         "_position",
         "_source",
+        "arrived",
         "before_first_read",
         "complete",
         "failed",
@@ -90,6 +92,7 @@ class BodyInput:
         self._position = 0
         self._extend_deadline = extend_deadline
         self.before_first_read = before_first_read
+        self.arrived = 0
         self.complete = False
         self.failed = False
 
@@ -116,6 +119,7 @@ class BodyInput:
         if not received:
             self.failed = True
             raise InputError("the client closed before the end of the request body")
+        self.arrived += len(received)
         return received
 
     # The file interface.
@@ -170,21 +174,34 @@ class BodyInput:
     def readline(self, size: int | None = -1) -> bytes:
         """Return one line with its newline, at most ``size`` bytes of it."""
         limit = -1 if size is None else size
-        searched = 0
-        while True:
-            end = self._buffer.find(b"\n", searched) + 1
-            if end or self.complete or 0 <= limit <= len(self._buffer):
-                break
-            searched = len(self._buffer)
-            self._buffer += self._receive(_BLOCK)
+        buffer = self._buffer
+        end = buffer.find(b"\n") + 1
+        if not (end or self.complete or 0 <= limit <= len(buffer)):
+            buffer, end = self._receive_line(buffer, limit)
         if not end:
-            end = len(self._buffer)
+            end = len(buffer)
         if 0 <= limit < end:
             end = limit
-        line = self._buffer[:end]
-        self._buffer = self._buffer[end:]
+        self._buffer = buffer[end:]
         self._position += end
-        return line
+        return buffer[:end]
+
+    def _receive_line(self, buffer: bytes, limit: int) -> tuple[bytes, int]:
+        """Receive until a line ends; return all there is and where the line ends.
+
+        The pieces are joined once: a line may be as long as the body.
+        """
+        pieces = [buffer]
+        have = len(buffer)
+        end = 0
+        self._buffer = b""
+        while not (end or self.complete or 0 <= limit <= have):
+            piece = self._receive(_BLOCK)
+            if at := piece.find(b"\n") + 1:
+                end = have + at
+            pieces.append(piece)
+            have += len(piece)
+        return b"".join(pieces), end
 
     def readlines(self, hint: int | None = -1) -> list[bytes]:
         lines: list[bytes] = []
@@ -268,20 +285,23 @@ class LengthInput(BodyInput):
         """How many bytes have not come yet."""
         return self._remaining
 
-    def fill(self) -> None:
-        """Receive the whole body now; the caller has set the source's deadline.
+    def fill(self, most: int) -> None:
+        """Receive now until ``most`` bytes are here, or the body if it is shorter.
 
-        Raises Disconnected, PeerTimeout if it does not come in time.
+        The caller has set the source's deadline. Raises Disconnected, PeerTimeout if
+        they do not come in time.
         """
         pieces = [self._buffer]
-        while self._remaining:
-            received = self._source.recv(self._remaining)
+        wanted = min(self._remaining, most - len(self._buffer))
+        while wanted > 0:
+            received = self._source.recv(wanted)
             if not received:
                 raise Disconnected("the client closed within the request body")
             pieces.append(received)
+            wanted -= len(received)
             self._remaining -= len(received)
         self._buffer = b"".join(pieces)
-        self.complete = True
+        self.complete = not self._remaining
 
     def _receive(self, wanted: int) -> bytes:
         # Never past the end, so nothing of the next request is read here.
@@ -327,6 +347,7 @@ class UnboundInput(BodyInput):
             self.failed = True
             raise
         self.complete = not received
+        self.arrived += len(received)
         self._left -= len(received)
         if self._limited and self._left < 0:
             self.failed = True

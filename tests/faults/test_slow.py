@@ -86,6 +86,7 @@ CASES = {
     "one byte": b"G",
     "nothing": b"",
     "a head and a part of its body": HEAD + b"x" * 10,
+    "a head and a part of a long body": HEAD.replace(b"1000", b"10000000") + b"x" * 10,
     "a request whose answer nobody reads": BIG,
     "many requests whose answers nobody reads": GET * 2000,
 }
@@ -159,8 +160,13 @@ def test_connections_have_limits_in_all_and_of_one_address(apps: Path) -> None:
         for client in clients:
             client.send(GET)
             assert client.read_response().status == 200
-        with connect(address) as refused:
-            assert refused.recv(1) == b""
+        for _ in range(2):
+            with Client(address) as refused:
+                refused.send(GET)
+                response = refused.read_response()
+                assert response.status == 429
+                assert response.header("Retry-After") == "1"
+                assert refused.is_closed()
         server.wait_for_log(r"127\.0\.0\.1 has 4 connections, the most")
         clients[0].close()
         server.wait_for(lambda: open_sockets(pid) < before + 4, "has room again")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import gevent
 import gevent.socket
@@ -201,3 +202,38 @@ def test_a_reset_on_close_is_seen_by_the_peer() -> None:
     with pytest.raises(ConnectionResetError):
         peer.recv(1)
     peer.close()
+
+
+class Flooded:
+    """A socket whose peer sends as fast as anybody reads."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self.fileno = peer.fileno
+        self.left = 8 << 20
+
+    def recv(self, size: int) -> bytes:
+        taken = min(size, self.left)
+        self.left -= taken
+        return bytes(taken)
+
+    def send(self, octets: bytes) -> int:
+        return len(octets)
+
+    def shutdown(self, how: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_others_run_while_a_flood_is_drained() -> None:
+    with socket.socket() as peer:
+        flooded: Any = Flooded(peer)
+        draining = gevent.spawn(
+            Stream(flooded, get_hub()).half_close_and_drain, 16 << 20
+        )
+        gevent.sleep(0)
+        gevent.sleep(0)
+        assert 0 < flooded.left < 8 << 20
+        draining.join(timeout=5)
+        assert not flooded.left

@@ -338,6 +338,7 @@ def test_an_unread_body_does_not_become_the_next_request() -> None:
 def test_a_huge_unread_body_ends_the_connection_after_the_answer() -> None:
     with serving(hello, discard_bytes=1000) as instance, instance.connect() as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+        client.sendall(b"x" * 65536)  # so much is waited for before the application
         assert read_response(client)[1] == b"hello"
         client.sendall(b"x" * 500)
         assert client.recv(1) == b""

@@ -216,3 +216,41 @@ def test_an_empty_body_is_an_empty_file() -> None:
     assert body.readlines() == list(body) == []
     assert body.tell() == 0
     body.close()
+
+
+def test_filling_stops_where_it_was_told_to() -> None:
+    source = Pieces([b"ab", b"cdef", b"gh"])
+    body = LengthInput(
+        source, 10, b"01", before_first_read=None, extend_deadline=lambda: None
+    )
+    body.fill(6)
+    assert body.remaining == 4
+    assert not body.complete
+    assert body.read(6) == b"01abcd"
+    body.fill(100)
+    assert body.complete
+    assert body.read() == b"efgh"
+
+
+def test_what_was_waited_for_is_counted() -> None:
+    source = Pieces([b"abc", b"de"])
+    body = LengthInput(
+        source, 7, b"01", before_first_read=None, extend_deadline=lambda: None
+    )
+    body.read(3)
+    assert body.arrived == 3
+    body.read()
+    assert body.arrived == 5
+
+
+def test_a_line_of_many_pieces() -> None:
+    body = LengthInput(
+        Pieces([b"b" * 1000, b"c\nd"]),
+        1005,
+        b"aa",
+        before_first_read=None,
+        extend_deadline=lambda: None,
+    )
+    assert body.readline() == b"aa" + b"b" * 1000 + b"c\n"
+    assert body.tell() == 1004
+    assert body.readline() == b"d"

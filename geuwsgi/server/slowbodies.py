@@ -1,0 +1,77 @@
+"""Requests that hold a core while their body trickles in.
+
+Small bodies are read before a core is taken; a longer one, or one in chunks, is read by
+the application, which holds its core meanwhile. Each byte of it gives the next one time,
+so a few hundred clients that send one byte now and then could keep all cores of a
+worker for nothing. While there are free cores that is their own affair. When there are
+none, bodies below the rate that small ones must keep are given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geuwsgi.net.stream import Stream
+    from geuwsgi.server.cores import Cores
+    from geuwsgi.server.exchange import Exchange
+
+#: Seconds that a body may pause before its rate counts.
+_GRACE_S = 5.0
+#: Bytes a second, as for small bodies.
+_LEAST_RATE = 1024
+
+
+class SlowBodies:
+    """Finds them, by looking at all requests once a second.
+
+    A request is measured from the first look that finds it waiting for its body; one
+    that does something else in between begins anew.
+    """
+
+    __slots__ = ("_report", "_seen")
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._seen: dict[Exchange, tuple[float, int]] = {}
+
+    def give_up(self, cores: Cores, now: float) -> None:
+        """Fail the waits of slow bodies if no core is free. Call it in the hub."""
+        if cores.free:
+            self._seen.clear()
+            return
+        slow = self.look(list(cores.holders.values()), now)
+        for stream in slow:
+            stream.expire()
+        if slow:
+            self._report(
+                f"all cores are busy: {len(slow)} requests whose bodies "
+                "come too slowly are given up"
+            )
+
+    def look(self, exchanges: Iterable[Exchange], now: float) -> list[Stream]:
+        """Return the streams of ``exchanges`` to be given up."""
+        before = self._seen
+        self._seen = {}
+        slow = []
+        for exchange in exchanges:
+            arrived = _arrived(exchange)
+            if arrived < 0:
+                continue
+            since, first = self._seen[exchange] = before.get(exchange, (now, arrived))
+            if arrived - first < (now - since - _GRACE_S) * _LEAST_RATE:
+                slow.append(exchange.stream)
+        return slow
+
+
+def _arrived(exchange: Exchange) -> int:
+    """How much of the body has come; -1 if the request does not wait for it."""
+    body = exchange.input
+    if body is None or body.complete or exchange.upgraded:
+        return -1
+    stream = exchange.stream
+    if not (stream.deadline and stream.is_waiting):
+        return -1
+    arrived: int = getattr(body, "arrived", -1)
+    return arrived
