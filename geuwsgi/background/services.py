@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from geuwsgi.background.remote import encode_reply
 from geuwsgi.cache import service as cache_service
-from geuwsgi.errors import ConfigError, RemoteProtocolError
+from geuwsgi.errors import ConfigError, Disconnected, RemoteProtocolError
 from geuwsgi.protocol import cache_messages, uwsgi
 
 if TYPE_CHECKING:
@@ -149,7 +149,13 @@ def parse_network(text: str) -> Network:
 
 
 def _peer(sock: _socket.socket) -> str:
-    """Return the peer's address without port, ``""`` on a Unix socket."""
+    """Return the peer's address without port, ``""`` on a Unix socket.
+
+    Raises Disconnected if the peer has reset the connection: it has none any more.
+    """
     if sock.family == socket.AF_UNIX:
         return ""
-    return str(sock.getpeername()[0])
+    try:
+        return str(sock.getpeername()[0])
+    except OSError as exc:
+        raise Disconnected(exc.strerror or str(exc)) from exc

@@ -221,7 +221,14 @@ class FastCgiConnection(CgiConnection):
 
     def _rest_is_read(self, exchange: Exchange) -> bool:
         body = exchange.input
-        return body is None or body.complete or body.discard(self.limits.discard_bytes)
+        if body is None or body.complete:
+            return True
+        try:
+            return bool(body.discard(self.limits.discard_bytes))
+        except RemoteProtocolError as error:
+            # The request has its answer: what follows is nobody's.
+            self.site.report(f"bad FastCGI request: {error}")
+            return False
 
     def _await_request(self) -> tuple[int, bool] | None:
         """Return the id of the next request and whether the connection stays."""

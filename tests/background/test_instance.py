@@ -114,6 +114,7 @@ def test_mules_and_spoolers_that_die_come_back(site: Site) -> None:
     site.server.wait_for(lambda: len(site.pids("mule")) == 3, "the mule")
     site.get("/mule?v=again")
     site.server.wait_for_log("@ again in mule 1")
+    site.server.wait_for(lambda: bool(site.pids("spooler")), "the first spooler")
     (first,) = site.pids("spooler")
     assert site.get("/pids") == f"[{first}]"
     os.kill(first, signal.SIGKILL)

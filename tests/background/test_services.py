@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import socket
+import struct
+from types import SimpleNamespace
+from typing import Any
+
 import gevent
 import gevent.socket
 import pytest
 
 from geuwsgi.background import remote
 from geuwsgi.background.rpc import RpcTable
-from geuwsgi.background.services import parse_network
+from geuwsgi.background.services import Packets, parse_network
 from geuwsgi.background.signals import SignalRouter
-from geuwsgi.errors import ConfigError, RemoteProtocolError
+from geuwsgi.cache.caches import Caches
+from geuwsgi.errors import ConfigError, Disconnected, RemoteProtocolError
 from geuwsgi.protocol import uwsgi
 from geuwsgi.shared.client import ask
 from geuwsgi.shared.mailboxes import Mailboxes
@@ -55,6 +61,18 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
 def test_a_ping_is_answered() -> None:
     with packet_server() as address:
         assert ask(address, uwsgi.encode_packet(uwsgi.PING, b"")) == b"d\0\0\1"
+
+
+def test_a_peer_that_has_reset_the_connection_is_nobodys_fault(rpc: RpcTable) -> None:
+    packets = Packets(caches=Caches(()), rpc=rpc, router=None, report=print)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        peer = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+    stream: Any = SimpleNamespace(socket=ours)
+    with ours, pytest.raises(Disconnected):
+        packets.handle(stream, uwsgi.encode_packet(uwsgi.RPC, b""))
 
 
 def test_peers_elsewhere_are_refused_unless_they_are_listed(rpc: RpcTable) -> None:
