@@ -1,8 +1,8 @@
 """Clients of every kind at once, and what failed for them.
 
 Each kind is a function that makes one visit and raises if it was not served. A
-visit that failed is kept with its time, so that a test can say which failures a fault
-of its making excuses: a request that was in a worker when that was killed.
+visit that failed is kept with its port, so that a test can say which failures a fault
+of its making excuses: those whose connection a worker held when it was killed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from geuwsgi.testing.client import Client, MalformedResponse, connect, get
+from geuwsgi.testing.client import Client, MalformedResponse
 from geuwsgi.testing.packet import encode_packet, web_server_vars
 
 #: No fault that is waited for may take longer than this.
@@ -39,13 +39,31 @@ class Target:
     uwsgi: str
 
 
+class Visit:
+    """One visit of a client: opens its connection and remembers from which port."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.port = 0
+
+    def connect(self) -> Client:
+        return self._remember(Client(self._target.http, PATIENCE_S))
+
+    def connect_as_front_server(self) -> Client:
+        return self._remember(Client(self._target.uwsgi, PATIENCE_S))
+
+    def _remember(self, client: Client) -> Client:
+        self.port = client.socket.getsockname()[1]
+        return client
+
+
 @dataclass(frozen=True)
 class Failure:
-    """A visit that was not served; the times are monotonic seconds."""
+    """A visit that was not served; ``port`` is the client's."""
 
     kind: str
-    began: float
-    ended: float
+    port: int
+    seconds: float
     why: str
 
 
@@ -57,41 +75,43 @@ def _expect(client: Client, path: str, status: int = 200, body: bytes = b"") -> 
     return response.body
 
 
-def _visit(target: Target) -> None:
-    assert get(target.http, timeout=PATIENCE_S).status == 200
+def _come_and_go(visit: Visit) -> None:
+    with visit.connect() as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert client.read_response().status == 200
 
 
-def _keep_alive(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _keep_alive(visit: Visit) -> None:
+    with visit.connect() as client:
         for path in ("/", "/cached?a", "/stream", "/file", "/"):
             _expect(client, path)
 
 
-def _post(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _post(visit: Visit) -> None:
+    with visit.connect() as client:
         assert _expect(client, "/form", body=b"y" * 100_000) == b"100000"
 
 
-def _fail(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _fail(visit: Visit) -> None:
+    with visit.connect() as client:
         _expect(client, "/error", 500)
 
 
-def _long_poll(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _long_poll(visit: Visit) -> None:
+    with visit.connect() as client:
         _expect(client, "/poll")
 
 
-def _through_a_front_server(target: Target) -> None:
-    with Client(target.uwsgi, PATIENCE_S) as client:
+def _through_a_front_server(visit: Visit) -> None:
+    with visit.connect_as_front_server() as client:
         client.send(encode_packet(web_server_vars("/stream")))
         response = client.read_response()
         assert response.status == 200
         assert len(response.body) == 5000
 
 
-def _websocket(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _websocket(visit: Visit) -> None:
+    with visit.connect() as client:
         client.send(_HANDSHAKE)
         head = client.read_until(b"\r\n\r\n")
         assert b" 101 " in head, head
@@ -103,23 +123,23 @@ def _websocket(target: Target) -> None:
         assert client.read_until(b"\x88\x02\x03\xe8").endswith(b"\x03\xe8")
 
 
-def _leave_early(target: Target) -> None:
+def _leave_early(visit: Visit) -> None:
     """Go in the middle of an answer, by a reset. Nothing is expected."""
-    with connect(target.http, PATIENCE_S) as sock:
-        sock.sendall(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
-        sock.recv(100)
+    with visit.connect() as client:
+        client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.socket.recv(100)
         linger = struct.pack("ii", 1, 0)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
 
-def _talk_nonsense(target: Target) -> None:
-    with Client(target.http, PATIENCE_S) as client:
+def _talk_nonsense(visit: Visit) -> None:
+    with visit.connect() as client:
         client.send(b"GET /\x01 HTTP/1.1\r\n" + os.urandom(50) + b"\r\n\r\n")
         assert client.read_response().status == 400
 
 
-KINDS: dict[str, Callable[[Target], None]] = {
-    "visit": _visit,
+KINDS: dict[str, Callable[[Visit], None]] = {
+    "come and go": _come_and_go,
     "keep-alive": _keep_alive,
     "post": _post,
     "fail": _fail,
@@ -192,10 +212,12 @@ class MixedLoad:
 
     def _make(self, kind: str) -> None:
         began = time.monotonic()
+        visit = Visit(self._target)
         try:
-            KINDS[kind](self._target)
+            KINDS[kind](visit)
         except (OSError, MalformedResponse, AssertionError) as exc:
-            failure = Failure(kind, began, time.monotonic(), repr(exc))
+            seconds = time.monotonic() - began
+            failure = Failure(kind, visit.port, seconds, repr(exc))
             with self._lock:
                 self.failures.append(failure)
         else:
