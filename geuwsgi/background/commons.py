@@ -27,6 +27,7 @@ from geuwsgi.shared.broadcast import Broadcast
 from geuwsgi.shared.handovers import Handovers
 from geuwsgi.shared.mailboxes import Mailboxes
 from geuwsgi.shared.metrics import Metrics
+from geuwsgi.shared.notebooks import Notebooks, copy_note
 from geuwsgi.shared.queue import SharedQueue
 from geuwsgi.shared.recordlocks import RecordLocks
 from geuwsgi.shared.roster import Roster
@@ -66,6 +67,8 @@ class Commons:
     metrics: Metrics | None = None
     snmp: SnmpNumbers | None = None
     broadcast: Broadcast | None = None
+    #: What routers were told by those who subscribed.
+    notebooks: Notebooks | None = None
 
     @cached_property
     def router(self) -> SignalRouter | None:
@@ -106,6 +109,7 @@ class Commons:
             metrics=_metrics(settings, old.metrics),
             snmp=_snmp(settings, old.snmp),
             broadcast=_broadcast(settings, old.broadcast),
+            notebooks=_notebooks(settings, old.notebooks),
         )
 
     def _parts(self) -> dict[str, Part]:
@@ -121,6 +125,7 @@ class Commons:
             "metrics": self.metrics,
             "snmp": self.snmp,
             "broadcast": self.broadcast,
+            "notebooks": self.notebooks,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
@@ -205,6 +210,7 @@ _KINDS: Mapping[str, Any] = {
     "metrics": Metrics,
     "snmp": SnmpNumbers,
     "broadcast": Broadcast,
+    "notebooks": Notebooks,
 }
 
 
@@ -255,6 +261,24 @@ def _areas(settings: Settings, old: SharedAreas | None) -> SharedAreas | None:
     if old is not None and old.lines == (shared.sharedarea, shared.py_sharedarea):
         return old
     return SharedAreas.create(shared.sharedarea, shared.py_sharedarea)
+
+
+def _notebooks(settings: Settings, old: Notebooks | None) -> Notebooks | None:
+    http, routers = settings.http, settings.routers
+    servers = {
+        "http": http.http_subscription_server,
+        "fastrouter": routers.fastrouter_subscription_server,
+        "rawrouter": routers.rawrouter_subscription_server,
+        "sslrouter": routers.sslrouter_subscription_server,
+    }
+    names = [name for name, addresses in servers.items() if addresses]
+    if not names or (old is not None and old.names == names):
+        return old if names else None
+    made = Notebooks.create(names)
+    if old is not None:
+        for name in names:
+            copy_note(old, made, name)
+    return made
 
 
 def _signal_table(settings: Settings) -> SignalTable:

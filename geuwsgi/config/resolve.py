@@ -19,8 +19,13 @@ LISTENERS = frozenset(
     {
         "fastcgi-nph-socket",
         "fastcgi-socket",
+        "fastrouter",
+        "fastrouter-stats",
+        "fastrouter-subscription-server",
         "http",
         "http-socket",
+        "http-stats",
+        "http-subscription-server",
         "http11-socket",
         "http-to-https",
         "https",
@@ -28,10 +33,17 @@ LISTENERS = frozenset(
         "https2",
         "puwsgi-socket",
         "raw-socket",
+        "rawrouter",
+        "rawrouter-stats",
+        "rawrouter-subscription-server",
         "scgi-nph-socket",
         "scgi-socket",
         "shared-socket",
         "socket",
+        "sslrouter",
+        "sslrouter-stats",
+        "sslrouter-subscription-server",
+        "sslrouter2",
         "suwsgi-socket",
         "undeferred-shared-socket",
         "uwsgi-socket",
@@ -107,12 +119,17 @@ class _Resolver:
         if option.kind.many:
             self._lists.setdefault(option, []).extend(reading.value)
             if option.name in LISTENERS:
-                address = reading.value[0]
-                spec = ListenerSpec(option.name, address, assignment.origin)
-                self._listeners.append(spec)
+                self._listen(option.name, reading.value[0], assignment.origin)
         else:
             self._values[option] = reading.value
+            if option.name in LISTENERS:
+                others = [one for one in self._listeners if one.kind != option.name]
+                self._listeners = others
+                self._listen(option.name, reading.value, assignment.origin)
         self._implied.update(option.implies)
+
+    def _listen(self, kind: str, address: str, origin: str) -> None:
+        self._listeners.append(ListenerSpec(kind, address, origin))
 
     def _note_standing(self, known: Known, assignment: Assignment) -> None:
         if known.name in self._noted:

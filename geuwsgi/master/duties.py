@@ -21,6 +21,7 @@ from geuwsgi.master.notify import notify_duty
 from geuwsgi.master.prepared import Prepared, socket_options_of
 from geuwsgi.master.pushing import pushing_duty
 from geuwsgi.master.statistics import StatisticsDuty
+from geuwsgi.master.subscribing import subscribing_duty
 from geuwsgi.master.timing import TimingDuty
 from geuwsgi.master.touch import touch_duty
 from geuwsgi.master.upkeep import UpkeepDuty
@@ -51,6 +52,7 @@ def make_duties(
         pushing_duty(prepared, started_on=started_on, log=log),
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
         loyalty_duty(settings, prepared.environ, log),
+        subscribing_duty(prepared.configuration, prepared.listeners, log),
         zerg_duty(settings, prepared.listeners, log),
         *zerg_pool_duties(settings, socket_options_of(settings), log),
     ]

@@ -53,6 +53,9 @@ class Desk(Protocol):
     def sections(self) -> dict[str, Any]:
         """What the duties that run contribute to the statistics, by uWSGI's names."""
 
+    def toggle_subscriptions(self) -> None:
+        """Stop announcing this instance to routers, or begin again."""
+
     def reopen_logs(self) -> None: ...
 
     def rotate_logs(self) -> None: ...
@@ -103,6 +106,9 @@ class Duty:
     def sections(self) -> Mapping[str, Any]:
         """What it contributes to the statistics, by uWSGI's names."""
         return {}
+
+    def toggle_subscriptions(self) -> None:
+        """The operator wants the instance announced no more, or again."""
 
     def serving(self) -> None:
         """The generation's first member is ready; may be called again."""

@@ -22,6 +22,7 @@ class Role(enum.Enum):
     WORKER = "worker"
     MULE = "mule"
     SPOOLER = "spooler"
+    ROUTER = "router"
     SERVICE = "service"
 
 

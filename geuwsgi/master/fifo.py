@@ -35,7 +35,6 @@ _REQUESTS = {
 # Letters of uWSGI that ask for what does not exist here.
 _WITHOUT_MEANING = {
     "f": "the master is never forked anew: a reload starts fresh interpreters",
-    "S": "there are no subscriptions to block",
     "B": "an emperor has no reinforcements to send",
     "E": "an emperor looks for vassals every emperor-freq seconds",
 }
@@ -57,6 +56,7 @@ class FifoDuty(Duty):
             "l": lambda desk: desk.reopen_logs(),
             "L": lambda desk: desk.rotate_logs(),
             "P": lambda desk: desk.write_pidfiles(),
+            "S": lambda desk: desk.toggle_subscriptions(),
         }
 
     def begin(self, desk: Desk) -> None:

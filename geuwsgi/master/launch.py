@@ -33,6 +33,7 @@ from geuwsgi.master.throne import Throne
 from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
+from geuwsgi.routers.plan import active_kinds
 from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
 from geuwsgi.worker.fork import become_subreaper
 from geuwsgi.worker.hooks import HookRunner, actions_of, check_hooks
@@ -299,6 +300,7 @@ def is_lone(settings: Settings) -> bool:
         or settings.logging.log_master
         or settings.emperor.emperor
         or settings.subscription.zergpool
+        or active_kinds(settings)
     )
 
 

@@ -224,6 +224,10 @@ class Master:
             found.update(duty.sections())
         return found
 
+    def toggle_subscriptions(self) -> None:
+        for duty in self._duties:
+            duty.toggle_subscriptions()
+
     def reopen_logs(self) -> None:
         self._output.reopen()
 

@@ -20,6 +20,7 @@ from geuwsgi.net.heldfiles import hold_files
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
+from geuwsgi.routers.plan import check_plan, for_workers, router_places
 from geuwsgi.shared.scoreboard import Scoreboard
 from geuwsgi.worker.hooks import check_hooks
 from geuwsgi.worker.privileges import find_gid, find_uid
@@ -93,6 +94,7 @@ def prepare(
     """
     settings = configuration.settings
     check_hooks(settings.hooks)  # before anything opens
+    check_plan(configuration)
     plan = plan_of(settings)
     _change_directory(directory, settings.process.chdir, log)
     if settings.sockets.umask is not None:
@@ -119,8 +121,14 @@ def prepare(
         for listener in dropped(listeners, existing):
             listener.close(vacuum=True)
         raise
-    if not listeners and (settings.subscription.zergpool or settings.emperor.emperor):
-        plan = replace(plan, members={**plan.members, Role.WORKER: 0})
+    if not for_workers(listeners, settings) and (
+        settings.subscription.zergpool
+        or settings.emperor.emperor
+        or (plan.members[Role.ROUTER] and not has_application(settings))
+    ):
+        plan = replace(
+            plan, members={**plan.members, Role.WORKER: 0}, first_workers=0
+        )
     known = {id(listener.socket) for listener in existing}
     for index, listener in enumerate(listeners):
         if id(listener.socket) not in known:
@@ -179,6 +187,19 @@ def _change_directory(
         raise StartupError(f"chdir to {chdir or start}: {reason}") from exc
 
 
+def has_application(settings: Settings) -> bool:
+    """Whether there is anything for workers to do besides serving sockets."""
+    python = settings.python
+    return bool(
+        python.module
+        or python.wsgi_file
+        or python.mount
+        or python.eval_
+        or settings.mules.changed()
+        or settings.spooler.changed()
+    )
+
+
 def cores_of(settings: Settings) -> int:
     """How many requests a worker serves at once."""
     workers = settings.workers
@@ -193,6 +214,7 @@ def plan_of(settings: Settings) -> Plan:
             Role.WORKER: settings.workers.processes,
             Role.MULE: mule_count(settings),
             Role.SPOOLER: spooler_count(settings),
+            Role.ROUTER: len(router_places(settings)),
         },
         cores=cores_of(settings),
         first_workers=first_workers(settings.workers),

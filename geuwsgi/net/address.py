@@ -109,6 +109,14 @@ def parse_address(text: str, *, abstract: bool = False) -> Address:
     return _abstract(text, text) if abstract else _unix(text)
 
 
+def parse_backend(text: str) -> TcpAddress | UnixAddress | AbstractAddress:
+    """Return the address of a server to connect to. Raises ConfigError."""
+    address = parse_address(text)
+    if not isinstance(address, (TcpAddress, UnixAddress, AbstractAddress)):
+        raise ConfigError(f"{text!r} is not the address of a backend")
+    return address
+
+
 def split_tls(text: str) -> tuple[str, str]:
     """Split ``address,certificate,key,…`` after the address.
 

@@ -16,6 +16,7 @@ import stat
 import struct
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from geuwsgi.errors import StartupError
 from geuwsgi.net.address import (
@@ -163,6 +164,53 @@ def listen_abstract(address: AbstractAddress, options: SocketOptions) -> Bound:
         raise StartupError(f"cannot listen on @{address.name}: {_reason(exc)}") from exc
 
 
+def bind_datagrams(
+    address: TcpAddress | UnixAddress | AbstractAddress, options: SocketOptions
+) -> Bound:
+    """Return a non-blocking socket that receives datagrams (UDP, or a Unix socket).
+
+    A socket file that is there already is replaced if nobody has it open. Raises
+    StartupError, or ConfigError for a pattern that matches no interface.
+    """
+    if isinstance(address, TcpAddress):
+        host = address.host
+        if address.is_pattern:
+            host = match_interface(host, interface_addresses())
+        shown = f"udp {format_host_port(host, address.port)}"
+        family, sockaddr = _resolve(host, address.port, shown)
+        path = ""
+        target: Any = sockaddr
+    elif isinstance(address, UnixAddress):
+        family, shown, target = socket.AF_UNIX, address.path, address.path
+        path = os.path.abspath(address.path)
+    else:
+        family, shown, path = socket.AF_UNIX, f"@{address.name}", ""
+        target = "\0" + address.name
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if path:
+            _remove_stale(path, socket.SOCK_DGRAM)
+        _tune(opened, options)
+        opened.bind(target)
+        opened.setblocking(False)
+        if not path:
+            return Bound(opened)
+        set_mode_and_owner(path, options)
+        status = os.stat(path)
+        return Bound(opened, path, (status.st_dev, status.st_ino))
+    except OSError as exc:
+        opened.close()
+        reason = _unix_reason(exc, path) if path else _reason(exc)
+        raise StartupError(f"cannot listen on {shown}: {reason}") from exc
+
+
+def adopt_datagrams(fd: int) -> Bound:
+    """Return the datagram socket ``fd`` that this process was given."""
+    adopted = socket.socket(fileno=fd)
+    adopted.setblocking(False)
+    return Bound(adopted)
+
+
 def adopt(fd: int, options: SocketOptions | None = None) -> Bound:
     """Return the listening socket ``fd`` that this process was given.
 
@@ -265,14 +313,14 @@ def _set(opened: socket.socket, level: int, option: int, value: int) -> None:
     opened.setsockopt(level, option, value)
 
 
-def _remove_stale(path: str) -> None:
+def _remove_stale(path: str, kind: int = socket.SOCK_STREAM) -> None:
     """Remove a socket file nobody listens on; OSError EADDRINUSE if somebody does."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise OSError(errno.EEXIST, "a file that is not a socket is there")
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, kind) as probe:
         probe.setblocking(False)
         try:
             probe.connect(path)

@@ -20,7 +20,22 @@ from geuwsgi.net.address import (
     TcpAddress,
     UnixAddress,
 )
-from geuwsgi.net.binding import adopt
+from geuwsgi.net.binding import adopt, adopt_datagrams
+
+#: What is spoken on sockets that do not listen but receive datagrams.
+DATAGRAMS = "datagrams"
+
+
+_ROUTERS = {
+    "fastrouter": "fastrouter",
+    "rawrouter": "rawrouter",
+    "sslrouter": "sslrouter",
+    "sslrouter2": "sslrouter",
+    "http-subscription-server": "http subscription server",
+    "fastrouter-subscription-server": "fastrouter subscription server",
+    "rawrouter-subscription-server": "rawrouter subscription server",
+    "sslrouter-subscription-server": "sslrouter subscription server",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +65,11 @@ class Listener:
         """Whether peers have no address of their own."""
         return self.socket.family == socket.AF_UNIX
 
+    @property
+    def takes_datagrams(self) -> bool:
+        """Whether nobody connects to it (subscription servers)."""
+        return self.protocol == DATAGRAMS
+
     def fileno(self) -> int:
         """Return the descriptor; -1 after close."""
         return self.socket.fileno()
@@ -72,6 +92,8 @@ class Listener:
             )
         if self.kind in {"http", "https", "https2", "http-to-https"}:
             return f"uWSGI http bound on {self.name} fd {fd}"
+        if self.kind in _ROUTERS:
+            return f"uWSGI {_ROUTERS[self.kind]} bound on {self.name} fd {fd}"
         auto = isinstance(self.address, TcpAddress) and self.address.port == 0
         chosen = " (port auto-assigned)" if auto else ""
         return f"uwsgi socket {index} bound to {family} address {self.name}{chosen} fd {fd}"
@@ -139,7 +161,9 @@ def from_wire(text: str, *, inheritable: bool = False) -> list[Listener]:
     for entry in json.loads(text):
         fd = entry.pop("fd")
         if fd not in sockets:
-            sockets[fd] = adopt(fd).socket
+            is_stream = entry.get("protocol") != DATAGRAMS
+            bound = adopt(fd) if is_stream else adopt_datagrams(fd)
+            sockets[fd] = bound.socket
             os.set_inheritable(fd, inheritable)
         kind, *values = entry.pop("address")
         entry["address"] = _ADDRESSES[kind](*values)

@@ -30,13 +30,14 @@ from geuwsgi.net.binding import (
     Bound,
     SocketOptions,
     adopt,
+    bind_datagrams,
     listen_abstract,
     listen_tcp,
     listen_unix,
     set_mode_and_owner,
 )
 from geuwsgi.net.inherited import InheritedSocket, bound_address
-from geuwsgi.net.listener import Listener, dropped, from_wire, to_wire
+from geuwsgi.net.listener import DATAGRAMS, Listener, dropped, from_wire, to_wire
 
 __all__ = [
     "Listener",
@@ -114,6 +115,19 @@ _KINDS: Mapping[str, tuple[str, bool]] = {
     "raw-socket": ("raw", False),
     # Not for workers, but opened, passed and kept over reloads like the others.
     "stats": ("stats", False),
+    # For router processes.
+    "fastrouter": ("fastrouter", False),
+    "rawrouter": ("tcp", False),
+    "sslrouter": ("tcp", True),
+    "sslrouter2": ("tcp", True),
+    "http-stats": ("router-stats", False),
+    "fastrouter-stats": ("router-stats", False),
+    "rawrouter-stats": ("router-stats", False),
+    "sslrouter-stats": ("router-stats", False),
+    "http-subscription-server": (DATAGRAMS, False),
+    "fastrouter-subscription-server": (DATAGRAMS, False),
+    "rawrouter-subscription-server": (DATAGRAMS, False),
+    "sslrouter-subscription-server": (DATAGRAMS, False),
 }
 
 
@@ -173,11 +187,12 @@ def _parse(
 ) -> list[_Wanted]:
     wanted: list[_Wanted] = []
     errors: list[ConfigError] = []
-    seen: dict[Address, ListenerSpec] = {}
+    seen: dict[tuple[bool, Address], ListenerSpec] = {}
     for spec in specs:
         try:
             one = _parse_one(spec, protocol, abstract)
-            taken = seen.get(one.address)
+            place = (one.protocol == DATAGRAMS, one.address)
+            taken = seen.get(place)
             if taken is not None:
                 there = taken.origin or taken.kind
                 raise ConfigError(f"{one.text!r} is used already ({there})")
@@ -187,7 +202,7 @@ def _parse(
         wanted.append(one)
         port_is_chosen = isinstance(one.address, TcpAddress) and one.address.port == 0
         if not (port_is_chosen or isinstance(one.address, SharedAddress)):
-            seen[one.address] = spec
+            seen[place] = spec
     if errors:
         raise ConfigErrors(errors)
     return wanted
@@ -262,7 +277,7 @@ class _Opening:
             return (
                 self._reuse(one)
                 or self._take_inherited(one)
-                or self._listener(one, self._bind(one.address))
+                or self._listener(one, self._bind(one))
             )
         except (StartupError, ConfigError) as exc:
             where = f"{one.origin}: " if one.origin else ""
@@ -288,7 +303,9 @@ class _Opening:
 
     def _reuse(self, one: _Wanted) -> Listener | None:
         for listener in self._existing:
-            if listener.address == one.address:
+            if listener.address == one.address and listener.takes_datagrams == (
+                one.protocol == DATAGRAMS
+            ):
                 break
         else:
             return None
@@ -307,7 +324,8 @@ class _Opening:
 
     def _refresh(self, listener: Listener) -> None:
         try:
-            listener.socket.listen(self._options.backlog)
+            if not listener.takes_datagrams:
+                listener.socket.listen(self._options.backlog)
             if listener.path:
                 set_mode_and_owner(listener.path, self._options)
         except OSError as exc:
@@ -316,6 +334,8 @@ class _Opening:
             ) from exc
 
     def _take_inherited(self, one: _Wanted) -> Listener | None:
+        if one.protocol == DATAGRAMS:
+            return None
         for entry in self._inherited:
             passed, bound = entry
             if passed.name in {one.text, one.kind} or _is_at(
@@ -325,8 +345,13 @@ class _Opening:
                 return self._listener(one, bound, inherited=True)
         return None
 
-    def _bind(self, address: Address) -> Bound:
-        if isinstance(address, TcpAddress):
+    def _bind(self, one: _Wanted) -> Bound:
+        address = one.address
+        if one.protocol == DATAGRAMS:
+            if not isinstance(address, (TcpAddress, UnixAddress, AbstractAddress)):
+                raise ConfigError(f"{one.text!r} cannot receive datagrams")
+            bound = bind_datagrams(address, self._options)
+        elif isinstance(address, TcpAddress):
             bound = listen_tcp(
                 address, self._options, only_ipv6=self._has_ipv4_twin(address)
             )

@@ -144,6 +144,28 @@ class TlsStream(Stream):
                 self._refuse(exc)
                 raise
 
+    def shake_hands(self) -> None:
+        """Complete the handshake now, where the server is the first to speak.
+
+        Parks the greenlet. Raises Disconnected if the client will not.
+        """
+        while True:
+            try:
+                self._tls.do_handshake()
+                self._send_raw(self._outgoing.read())
+                return
+            except ssl.SSLWantReadError:
+                self._flush_nowait()
+                try:
+                    self._receive_raw()
+                except BlockingIOError:
+                    super().wait_readable()
+                except OSError as exc:
+                    raise self._translate(exc) from exc
+            except ssl.SSLError as exc:
+                self._refuse(exc)
+                raise self._translate(exc) from exc
+
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
         told, self.on_handshake = self.on_handshake, None

@@ -10,13 +10,12 @@ from typing import Any
 
 import gevent.socket
 
-from geuwsgi.errors import ConfigError, Disconnected, GeuwsgiError, PeerTimeout
+from geuwsgi.errors import Disconnected, GeuwsgiError, PeerTimeout
 from geuwsgi.net.address import (
     AbstractAddress,
     Address,
     TcpAddress,
     UnixAddress,
-    parse_address,
 )
 from geuwsgi.net.stream import Stream
 
@@ -146,14 +145,6 @@ class Connector:
             raise
         upstream.timeout = self._timeout
         return upstream
-
-
-def parse_backend(text: str) -> Address:
-    """Parse the address of a backend. Raises ConfigError."""
-    address = parse_address(text)
-    if not isinstance(address, (TcpAddress, UnixAddress, AbstractAddress)):
-        raise ConfigError(f"{text!r} is not the address of a backend")
-    return address
 
 
 def _name(address: Address) -> str:

@@ -13,7 +13,7 @@ class Http(Section):
         "serve HTTP on this address",
         TEXTS,
         aliases=("httprouter",),
-        differs="served by the workers; there is no router process",
+        differs="served by the workers, unless requests go to other instances",
     )
     http2: bool = option(
         "speak HTTP/2 with clients that can (needs geuwsgi[http2])",
@@ -84,6 +84,14 @@ class Http(Section):
         at_least=0,
         since="2.1",
     )
+    http_processes: int = option(
+        "run this many router processes, where requests go to other instances",
+        INT,
+        default=1,
+        aliases=("http-workers",),
+        at_least=0,
+    )
+    http_quiet: bool = option("do not log backends that fail", FLAG, takes=Takes.VALUE)
     http_raw_body: bool = option("relay bodies without counting their bytes", FLAG)
     http_resubscribe: tuple[str, ...] = option(
         "forward subscriptions to this server", TEXTS
@@ -143,7 +151,7 @@ class Http(Section):
     https: tuple[str, ...] = option(
         "serve HTTPS: address,certificate,key[,ciphers[,client CA]]",
         TEXTS,
-        differs="served by the workers; there is no router process",
+        differs="served by the workers, unless requests go to other instances",
     )
     https_export_cert: bool = option(
         "hand the client's certificate to the application as HTTPS_CC", FLAG

@@ -107,15 +107,32 @@ INERT = {
     "use-abort": Elsewhere(
         "there is no C code of ours that could crash", Takes.NOTHING
     ),
-    "http-processes": Elsewhere(
-        "the workers serve HTTP themselves", aliases=("http-workers",)
-    ),
-    "http-events": Elsewhere("the workers serve HTTP themselves"),
+    "http-events": Elsewhere("one call of the system brings all that happened"),
     "http-buffer-size": Elsewhere("buffers have the size they need"),
-    "http-uid": Elsewhere("the workers serve HTTP themselves"),
-    "http-gid": Elsewhere("the workers serve HTTP themselves"),
-    "http-harakiri": Elsewhere("there is no process that could hang"),
-    "http-quiet": Elsewhere("there are no backends that could fail"),
+    "http-uid": Elsewhere("all processes of an instance run as one user"),
+    "http-gid": Elsewhere("all processes of an instance run as one group"),
+    "http-harakiri": Elsewhere("nothing in a router waits but greenlets, with limits"),
     "http-use-socket": Elsewhere("the workers serve HTTP themselves", Takes.MAYBE),
     "https-session-context": Elsewhere("OpenSSL names its contexts itself"),
+    "fastrouter-buffer-size": Elsewhere("buffers have the size they need"),
+    "fastrouter-events": Elsewhere("one call of the system brings all that happened"),
+    "fastrouter-harakiri": Elsewhere(
+        "nothing in a router waits but greenlets, with limits"
+    ),
+    "rawrouter-buffer-size": Elsewhere("buffers have the size they need"),
+    "rawrouter-events": Elsewhere("one call of the system brings all that happened"),
+    "rawrouter-harakiri": Elsewhere(
+        "nothing in a router waits but greenlets, with limits"
+    ),
+    "sslrouter-buffer-size": Elsewhere("buffers have the size they need"),
+    "sslrouter-events": Elsewhere("one call of the system brings all that happened"),
+    "sslrouter-harakiri": Elsewhere(
+        "nothing in a router waits but greenlets, with limits"
+    ),
+    "fastrouter-gid": Elsewhere("all processes of an instance run as one group"),
+    "fastrouter-uid": Elsewhere("all processes of an instance run as one user"),
+    "sslrouter-session-context": Elsewhere("OpenSSL names its contexts itself"),
+    "subscription-clear-on-shutdown": Elsewhere(
+        "subscriptions end with their router", Takes.NOTHING
+    ),
 }

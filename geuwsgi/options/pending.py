@@ -27,17 +27,7 @@ _WAITING = {
         so-send-timeout
     """,
     "requests are not sent on to other servers yet": """
-        http-cheap
-        http-path-info-no-decode-slashes
-        http-post-buffering
-        http-resubscribe
-        http-server-name-as-http-host
-        http-stats
         http-stud-prefix
-        http-subscription-fallback-key
-        http-subscription-server
-        http-use-cache
-        http-use-code-string
         http-zerg
     """,
     "TLS sessions are OpenSSL's business so far": """
@@ -171,104 +161,16 @@ _WAITING = {
         vassal-sos-backlog
         zeus
     """,
-    "there are no subscriptions yet": """
-        auto-weight
-        subscribe-to
-        start-unsubscribed
-        subscribe-freq
-        subscribe-with-modifier1
-        subscribe2
-        subscription-algo
-        subscription-clear-on-shutdown
-        subscription-dotsplit
+    "there are no subscriptions of this kind yet": """
         subscription-mountpoints
-        subscription-notify-socket
-        subscription-tolerance
         subscription-tolerance-inactive
-        subscription-vassal-required
-        subscriptions-credentials-check
-        subscriptions-sign-check
-        subscriptions-sign-check-tolerance
-        subscriptions-sign-skip-uid
-        subscriptions-use-credentials
-        unsubscribe-on-graceful-reload
-        weight
     """,
-    "there are no routers yet": """
-        fastrouter
-        fastrouter-buffer-size
-        fastrouter-cheap
+    "routers do without it so far": """
         fastrouter-defer-connect-timeout
         fastrouter-emperor-socket
-        fastrouter-events
-        fastrouter-fallback
-        fastrouter-fallback-on-no-key
-        fastrouter-force-key
-        fastrouter-gid
-        fastrouter-gracetime
-        fastrouter-harakiri
-        fastrouter-max-retries
-        fastrouter-post-buffering
-        fastrouter-processes
-        fastrouter-quiet
-        fastrouter-resubscribe
-        fastrouter-resubscribe-bind
-        fastrouter-stats
-        fastrouter-subscription-fallback-key
-        fastrouter-subscription-server
-        fastrouter-timeout
-        fastrouter-to
-        fastrouter-uid
-        fastrouter-use-base
-        fastrouter-use-cache
-        fastrouter-use-code-string
-        fastrouter-use-pattern
-        fastrouter-use-socket
         fastrouter-zerg
-        rawrouter
-        rawrouter-buffer-size
-        rawrouter-cheap
-        rawrouter-events
-        rawrouter-fallback
-        rawrouter-gracetime
-        rawrouter-harakiri
-        rawrouter-max-retries
-        rawrouter-processes
-        rawrouter-quiet
-        rawrouter-stats
-        rawrouter-subscription-server
-        rawrouter-timeout
-        rawrouter-to
-        rawrouter-use-base
-        rawrouter-use-cache
-        rawrouter-use-code-string
-        rawrouter-use-pattern
-        rawrouter-use-socket
-        rawrouter-xclient
         rawrouter-zerg
-        sslrouter
-        sslrouter-buffer-size
-        sslrouter-cheap
-        sslrouter-events
-        sslrouter-fallback
-        sslrouter-gracetime
-        sslrouter-harakiri
-        sslrouter-max-retries
-        sslrouter-processes
-        sslrouter-quiet
-        sslrouter-session-context
-        sslrouter-sni
-        sslrouter-stats
-        sslrouter-subscription-server
-        sslrouter-timeout
-        sslrouter-to
-        sslrouter-use-base
-        sslrouter-use-cache
-        sslrouter-use-code-string
-        sslrouter-use-pattern
-        sslrouter-use-socket
         sslrouter-zerg
-        sslrouter2
     """,
 }
 

@@ -12,9 +12,6 @@ class Routers(Section):
     fastrouter: tuple[str, ...] = option(
         "balance uwsgi requests over backends, on this address", TEXTS
     )
-    fastrouter_buffer_size: int = option(
-        "use buffers of this many bytes", INT, at_least=0
-    )
     fastrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
     fastrouter_defer_connect_timeout: float = option(
         "wait this many seconds for a postponed connection to a backend",
@@ -25,7 +22,6 @@ class Routers(Section):
     fastrouter_emperor_socket: str | None = option(
         "ask the emperor on this socket to start backends", TEXT, since="2.1"
     )
-    fastrouter_events: int = option("handle this many events at once", INT, at_least=0)
     fastrouter_fallback: tuple[str, ...] = option(
         "send requests here if no backend answers", TEXTS
     )
@@ -35,15 +31,11 @@ class Routers(Section):
     fastrouter_force_key: str | None = option(
         "route every request by this key", TEXT, since="2.1"
     )
-    fastrouter_gid: str | None = option("run the router as this group", TEXT)
     fastrouter_gracetime: float = option(
         "leave a dead backend alone for this many seconds",
         SECONDS,
         default=30.0,
         at_least=0,
-    )
-    fastrouter_harakiri: float = option(
-        "kill a router that hangs for this many seconds", SECONDS, at_least=0
     )
     fastrouter_max_retries: int = option(
         "try this many backends before giving up", INT, at_least=0, since="2.1"
@@ -88,7 +80,6 @@ class Routers(Section):
         at_least=0,
     )
     fastrouter_to: tuple[str, ...] = option("send requests to this backend", TEXTS)
-    fastrouter_uid: str | None = option("run the router as this user", TEXT)
     fastrouter_use_base: str | None = option(
         "send requests to the socket in this directory that bears the key's name", TEXT
     )
@@ -110,11 +101,7 @@ class Routers(Section):
     rawrouter: tuple[str, ...] = option(
         "balance TCP connections over backends, on this address", TEXTS
     )
-    rawrouter_buffer_size: int = option(
-        "use buffers of this many bytes", INT, at_least=0
-    )
     rawrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
-    rawrouter_events: int = option("handle this many events at once", INT, at_least=0)
     rawrouter_fallback: tuple[str, ...] = option(
         "connect here if no backend answers", TEXTS
     )
@@ -123,9 +110,6 @@ class Routers(Section):
         SECONDS,
         default=30.0,
         at_least=0,
-    )
-    rawrouter_harakiri: float = option(
-        "kill a router that hangs for this many seconds", SECONDS, at_least=0
     )
     rawrouter_max_retries: int = option(
         "try this many backends before giving up", INT, at_least=0
@@ -182,11 +166,7 @@ class Routers(Section):
     sslrouter: tuple[str, ...] = option(
         "end TLS and balance connections over backends: address,certificate,key", TEXTS
     )
-    sslrouter_buffer_size: int = option(
-        "use buffers of this many bytes", INT, at_least=0
-    )
     sslrouter_cheap: bool = option("accept nothing until a backend subscribed", FLAG)
-    sslrouter_events: int = option("handle this many events at once", INT, at_least=0)
     sslrouter_fallback: tuple[str, ...] = option(
         "connect here if no backend answers", TEXTS
     )
@@ -195,9 +175,6 @@ class Routers(Section):
         SECONDS,
         default=30.0,
         at_least=0,
-    )
-    sslrouter_harakiri: float = option(
-        "kill a router that hangs for this many seconds", SECONDS, at_least=0
     )
     sslrouter_max_retries: int = option(
         "try this many backends before giving up", INT, at_least=0
@@ -211,9 +188,6 @@ class Routers(Section):
     )
     sslrouter_quiet: bool = option(
         "do not log backends that fail", FLAG, takes=Takes.VALUE
-    )
-    sslrouter_session_context: str | None = option(
-        "name the context of TLS sessions", TEXT
     )
     sslrouter_sni: bool = option("choose backends by the server name of TLS", FLAG)
     sslrouter_stats: str | None = option(

@@ -37,9 +37,6 @@ class Subscription(Section):
         implies=("master",),
     )
     subscription_algo: str | None = option("choose backends with this algorithm", TEXT)
-    subscription_clear_on_shutdown: bool = option(
-        "forget all subscriptions at shutdown", FLAG, since="2.1"
-    )
     subscription_dotsplit: bool = option(
         "look for a key without its first part if it is unknown", FLAG
     )

@@ -25,7 +25,6 @@ from geuwsgi.protocol.forwarded import TrustedProxies
 from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
-from geuwsgi.server.fronting import fronting_of
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits, Site
@@ -59,7 +58,7 @@ _NOT_SPOKEN = {
 _ROUTER_KINDS = frozenset({"http", "https", "https2"})
 
 #: Seconds to wait for a backend, unless http-connect-timeout says otherwise.
-_CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5.0
 
 
 def cores_of(settings: Settings) -> int:
@@ -102,19 +101,11 @@ def build_edges(
 ) -> list[Edge]:
     """Load the certificates of all listeners, before workers are forked.
 
-    Raises ConfigError, for backends of listeners too.
+    Raises ConfigError.
     """
 
     def report(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
-
-    fronting_of(
-        settings.http,
-        listeners,
-        make_connector=lambda: Connector(None),
-        clock=lambda: 0.0,
-        report=report,
-    )
 
     for line in exposure_warnings(listeners):
         report(line)
@@ -181,19 +172,6 @@ def build_server(
     site.stages = (*rules.stages, *(() if static is None else (static,)))
     if settings.http.http_auto_gzip:
         site.stages = (compress_marked, *site.stages)
-    fronting = fronting_of(
-        settings.http,
-        listeners,
-        make_connector=lambda: Connector(
-            server.hub,
-            connect_timeout=settings.http.http_connect_timeout or _CONNECT_TIMEOUT,
-            timeout=settings.http.http_timeout,
-        ),
-        clock=lambda: server.clock.now,
-        report=site.report,
-    )
-    if fronting is not None:
-        site.stages = (fronting, *site.stages)
     if settings.http.trusted_proxies:
         trusted = TrustedProxies(settings.http.trusted_proxies)
         site.stages = (Forwarding(trusted), *site.stages)

@@ -23,6 +23,7 @@ from geuwsgi.errors import StartupError
 from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import from_wire
+from geuwsgi.routers.plan import active_kinds, for_workers
 from geuwsgi.server.exceptions import exception_watch
 from geuwsgi.shared.hubwait import wait_in_hub
 from geuwsgi.shared.scoreboard import RESPAWN_COUNT, Scoreboard, ScoreboardSlot
@@ -39,6 +40,7 @@ from geuwsgi.worker.members import (
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.privileges import Privileges
 from geuwsgi.worker.procname import Titles, set_title
+from geuwsgi.worker.router import check_router, make_router, place_of
 from geuwsgi.worker.sources import Sources
 from geuwsgi.wsgi.applications import Applications
 from geuwsgi.wsgi.interpreter import prepare_interpreter
@@ -69,15 +71,17 @@ class Instance:
             os.set_inheritable(fileno, False)
         self._edges: list[Edge] = []
         self._server: Server | None = None
+        self._is_router = False
         self.sources: Sources | None = None
         if self.settings.reload.py_autoreload:
             self.sources = Sources(self.settings.reload.py_auto_reload_ignore)
         self._titles = Titles.of(self.settings.process, boot.title)
         workers = self.settings.workers
+        self._all_listeners = from_wire(boot.listeners)
         self._context = ApiContext(
             configuration=self.configuration,
             scoreboard=self.scoreboard,
-            listeners=from_wire(boot.listeners),
+            listeners=for_workers(self._all_listeners, self.settings),
             started_on=boot.started_on,
             cores=cores_of(self.settings),
             numproc=workers.processes,
@@ -136,6 +140,8 @@ class Instance:
         check_rules(self.configuration)
         held = HeldFiles(self.boot.held)
         self._edges = build_edges(self.settings, self._context.listeners, held)
+        for kind in active_kinds(self.settings):
+            check_router(self.settings, kind, self._all_listeners, held)
         if not self.settings.process.drop_after_apps:
             self._take_privileges()
         prepare_interpreter(self.settings.python, report)
@@ -173,6 +179,7 @@ class Instance:
         elif order.role == "mule":
             context.mule_id = order.number
         context.is_spooler = order.role == "spooler"
+        self._is_router = order.role == "router"
         context.slot = slot
         context.commons.enter(
             role=order.role, number=order.number, slot=slot.index, wait=wait_in_hub
@@ -202,6 +209,14 @@ class Instance:
         elif order.role == "spooler":
             serving = make_spooler(
                 context, order, module=module, before=before, retire=retire
+            )
+        elif order.role == "router":
+            serving = make_router(
+                self.settings,
+                place_of(self.settings, order.number),
+                listeners=self._all_listeners,
+                commons=context.commons,
+                held=HeldFiles(self.boot.held),
             )
         else:
             serving = self._make_worker_server(order, slot, retire)
@@ -253,6 +268,8 @@ class Instance:
 
         Mules and spoolers call it themselves, where it may take for ever.
         """
+        if self._is_router:
+            return
         if self._context.mule_id:
             self._run_hooks("as_mule")
         elif not self._context.is_spooler:

@@ -147,11 +147,13 @@ class Life:
         os.register_at_fork(after_in_child=leave_to_parent)
         try:
             instance.begin_member(order, self._slot, self._control)
-            if not instance.loads_early and self._control is not None:
+            is_router = order.role == "router"  # it runs nothing of the application
+            if not (instance.loads_early or is_router) and self._control is not None:
                 instance.load()
                 if instance.load_error is not None:
                     self._tell(Kind.FAILED, error=instance.load_error)
-            instance.check_need_app()
+            if not is_router:
+                instance.check_need_app()
             self._server = instance.make_server(
                 order,
                 self._slot,

@@ -58,6 +58,9 @@ class PaperDesk:
     def toggle_subscriptions(self) -> None:
         self.logs.append("subscriptions")
 
+    def toggle_subscriptions(self) -> None:
+        self.logs.append("subscriptions")
+
     def log_statistics(self) -> None:
         self.logs.append("statistics")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from types import SimpleNamespace
+from time import monotonic
 from typing import Any
 
 import gevent.socket
@@ -12,11 +12,10 @@ import pytest
 from gevent.server import StreamServer
 
 from geuwsgi.errors import ConfigError
-from geuwsgi.net.address import TcpAddress, UnixAddress, parse_address
 from geuwsgi.offload.upstream import Connector
-from geuwsgi.options import Http
 from geuwsgi.protocol.uwsgi import decode_header, decode_vars
-from geuwsgi.server.fronting import Backends, fronting_of, host_paths
+from geuwsgi.routers.routes import Routes, StaticNodes
+from geuwsgi.server.fronting import Fronting, parse_variable
 
 Routed = Callable[..., Any]
 
@@ -66,24 +65,20 @@ def backend() -> Iterator[Callable[[str], UwsgiBackend]]:
         yield make
 
 
-def listener(kind: str, address: str) -> Any:
-    return SimpleNamespace(kind=kind, address=parse_address(address))
+Fronted = Callable[..., Any]
 
 
 @pytest.fixture
-def fronted(routed: Routed) -> Callable[[Http], Any]:
-    def make(http: Http) -> Any:
+def fronted(routed: Routed) -> Fronted:
+    def make(*to: str, fallback: tuple[str, ...] = (), **options: Any) -> Any:
         site = routed()
-        stage = fronting_of(
-            http,
-            [listener("http", "127.0.0.1:80"), listener("socket", "127.0.0.1:3031")],
-            make_connector=lambda: Connector(
-                site.server.hub, connect_timeout=2, timeout=2
-            ),
-            clock=lambda: site.server.clock.now,
-            report=site.log.append,
+        routes = Routes(
+            [StaticNodes(to, clock=monotonic)],
+            StaticNodes(fallback, clock=monotonic),
+            clock=monotonic,
         )
-        assert stage is not None
+        connector = Connector(site.server.hub, connect_timeout=2, timeout=2)
+        stage = Fronting(connector, routes, report=site.log.append, **options)
         site.server.site.stages = (stage,)
         return site
 
@@ -91,16 +86,14 @@ def fronted(routed: Routed) -> Callable[[Http], Any]:
 
 
 def test_requests_go_to_the_backends_in_turn(
-    fronted: Callable[[Http], Any], backend: Callable[[str], UwsgiBackend]
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
     one, two = backend("one"), backend("two")
     site = fronted(
-        Http(
-            http_to=(one.address, two.address),
-            http_var=("SITE=a=b",),
-            http_modifier1=5,
-            http_modifier2=6,
-        )
+        one.address,
+        two.address,
+        variables=dict([parse_variable("SITE=a=b")]),
+        modifiers=(5, 6),
     )
     names = [site.ask(f"/{number}").rpartition("/")[0][-4:-1] for number in range(4)]
     assert sorted(names) == ["one", "one", "two", "two"]
@@ -113,10 +106,10 @@ def test_requests_go_to_the_backends_in_turn(
 
 
 def test_a_backend_that_is_down_is_left_alone(
-    fronted: Callable[[Http], Any], backend: Callable[[str], UwsgiBackend]
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
     down, up = backend("down"), backend("up")
-    site = fronted(Http(http_to=(down.address, up.address)))
+    site = fronted(down.address, up.address)
     down.close()
     for _ in range(4):
         assert "up /" in site.ask("/", method="POST", body="x")
@@ -125,11 +118,11 @@ def test_a_backend_that_is_down_is_left_alone(
 
 
 def test_a_request_is_repeated_only_if_it_may_be(
-    fronted: Callable[[Http], Any], backend: Callable[[str], UwsgiBackend]
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
     bad, good = backend("bad"), backend("good")
     bad.silent = True
-    site = fronted(Http(http_to=(bad.address, good.address)))
+    site = fronted(bad.address, good.address)
     assert "good /" in site.ask("/")
     assert "good /" in site.ask("/")
     answer = site.ask("/", method="POST", body="x")
@@ -138,87 +131,53 @@ def test_a_request_is_repeated_only_if_it_may_be(
 
 
 def test_the_fallback_answers_when_nobody_else_does(
-    fronted: Callable[[Http], Any], backend: Callable[[str], UwsgiBackend]
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
     down, last = backend("down"), backend("last")
     down.close()
-    site = fronted(Http(http_to=(down.address,), http_fallback=(last.address,)))
+    site = fronted(down.address, fallback=(last.address,))
     assert "last /" in site.ask("/")
 
 
 def test_without_any_backend_it_is_502(
-    fronted: Callable[[Http], Any], backend: Callable[[str], UwsgiBackend]
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
     down = backend("down")
     down.close()
-    assert fronted(Http(http_to=(down.address,))).ask("/").startswith("HTTP/1.1 502 ")
+    assert fronted(down.address).ask("/").startswith("HTTP/1.1 502 ")
 
 
-def test_backends_can_speak_http(
-    fronted: Callable[[Http], Any], routed: Routed
-) -> None:
+def test_backends_can_speak_http(fronted: Fronted, routed: Routed) -> None:
     other = routed("route-run = addvar:FOO=${HTTP_X_FORWARDED_FOR}")
     address = f"{other.address[0]}:{other.address[1]}"
-    site = fronted(Http(http_to=(address,), http_backend_http=True))
+    site = fronted(address, speaks_http=True)
     answer = site.ask("/x?y")
     assert "PATH_INFO='/x' QUERY_STRING='y'" in answer
     assert "FOO='127.0.0.1'" in answer
 
 
-def test_own_sockets_are_no_backends() -> None:
-    listeners = [listener("http", ":80"), listener("socket", ":3031")]
-    for own in ("127.0.0.1:3031", ":3031", "0.0.0.0:3031"):
-        assert (
-            fronting_of(
-                Http(http_to=(own,)),
-                listeners,
-                make_connector=lambda: Connector(None),
-                clock=lambda: 0.0,
-                report=print,
-            )
-            is None
-        )
-
-
-def test_malformed_options_are_refused() -> None:
-    for http in (Http(http_to=("",)), Http(http_to=("a:1",), http_var=("x",))):
+def test_a_variable_needs_a_name() -> None:
+    for text in ("x", "=x"):
         with pytest.raises(ConfigError):
-            fronting_of(
-                http,
-                [listener("http", ":80")],
-                make_connector=lambda: Connector(None),
-                clock=lambda: 0.0,
-                report=print,
-            )
+            parse_variable(text)
 
 
-@pytest.mark.parametrize(
-    ("host", "address"),
-    [
-        ("a.test", UnixAddress("/run/a.test")),
-        ("A.Test:8080", UnixAddress("/run/a.test")),
-        ("", None),
-        ("..", None),
-        (".hidden", None),
-        ("a/../b", None),
-        ("a..b", None),
-        ("a\0b", None),
-        ("[::1]:80", None),
-    ],
-)
-def test_a_host_becomes_a_socket_in_a_directory(
-    host: str, address: UnixAddress | None
+def test_large_bodies_are_read_before_a_backend_is_asked(
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
 ) -> None:
-    assert host_paths(None, "/run/")(host) == address
-    found = host_paths("/x/%s.sock", None)(host)
-    assert (found is None) == (address is None)
+    one = backend("one")
+    site = fronted(one.address, buffer_above=10)
+    assert site.ask("/", method="POST", body="x" * 1000).count("x" * 1000) == 1
+    assert site.ask("/", method="POST", body="small").count("one / small") == 1
 
 
-def test_backends_that_failed_are_tried_last() -> None:
-    first, second, last = (TcpAddress("h", port) for port in (1, 2, 3))
-    backends = Backends([first, second], [last], grace_s=10)
-    failing = next(backends.in_turn(0.0))
-    backends.failed(failing, 0.0)
-    order = [backend.address for backend in backends.in_turn(5.0)]
-    assert order == [second, last, first]
-    assert {b.address for b in list(backends.in_turn(10.0))[:2]} == {first, second}
+def test_what_backends_are_told_of_the_host_and_the_path(
+    fronted: Fronted, backend: Callable[[str], UwsgiBackend]
+) -> None:
+    one = backend("one")
+    site = fronted(one.address, server_name_is_host=True, keeps_slashes=True)
+    for path in ("/a%2Fb%20c?x=%2F", "/plain", "/../a%2fb"):
+        site.ask(path)
+    told = [(seen["PATH_INFO"], seen["QUERY_STRING"]) for seen in one.seen]
+    assert told == [("/a%2Fb c", "x=%2F"), ("/plain", ""), ("/a/b", "")]
+    assert one.seen[0]["SERVER_NAME"] == one.seen[0]["HTTP_HOST"]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError, RemoteProtocolError
+from geuwsgi.net.address import parse_backend
 from geuwsgi.offload.relay import relay
-from geuwsgi.offload.upstream import UpstreamError, parse_backend
+from geuwsgi.offload.upstream import UpstreamError
 from geuwsgi.protocol.upstream import encode_request, uwsgi_variables
 from geuwsgi.protocol.uwsgi import encode_packet, encode_vars
 from geuwsgi.server.routing.answers import answer_status

@@ -1,0 +1,352 @@
+"""Which routers a configuration asks for. No gevent here: the master counts, too.
+
+A router is a kind and a number of processes. ``http`` is one only if its requests go
+to other instances; else the workers serve them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from geuwsgi.errors import ConfigError
+from geuwsgi.net.address import (
+    Address,
+    SharedAddress,
+    TcpAddress,
+    parse_address,
+    parse_backend,
+)
+
+if TYPE_CHECKING:
+    from geuwsgi.config import Configuration
+    from geuwsgi.options import Settings
+
+#: Kind of router → kinds of listeners on which it serves.
+KINDS: dict[str, tuple[str, ...]] = {
+    "http": ("http", "https", "https2"),
+    "fastrouter": ("fastrouter",),
+    "rawrouter": ("rawrouter",),
+    "sslrouter": ("sslrouter", "sslrouter2"),
+}
+
+#: Listeners that no worker ever serves.
+ROUTER_ONLY = frozenset(
+    [
+        *(
+            f"{name}-{what}"
+            for name in KINDS
+            for what in ("subscription-server", "stats")
+        ),
+        *(kind for name, kinds in KINDS.items() if name != "http" for kind in kinds),
+    ]
+)
+
+_HTTP_KINDS = frozenset({"http", "https", "https2"})
+
+#: Options of the sockets that workers listen on, besides http.
+_SOCKETS = (
+    *("socket", "uwsgi_socket", "suwsgi_socket", "puwsgi_socket", "raw_socket"),
+    *("http_socket", "http11_socket", "https_socket"),
+    *("fastcgi_socket", "fastcgi_nph_socket", "scgi_socket", "scgi_nph_socket"),
+)
+
+
+@dataclass(frozen=True)
+class RouterOptions:
+    """The options of one kind of router, whatever their prefix."""
+
+    kind: str
+    to: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
+    use_base: str = ""
+    use_pattern: str = ""
+    use_cache: str | None = None
+    use_code_string: str = ""
+    use_socket: str | None = None
+    subscription_server: tuple[str, ...] = ()
+    subscription_fallback_key: str = ""
+    resubscribe: tuple[str, ...] = ()
+    resubscribe_bind: str = ""
+    timeout: float = 60.0
+    connect_timeout: float = 0.0
+    gracetime: float = 30.0
+    max_retries: int = 0
+    stats: str = ""
+    processes: int = 1
+    cheap: bool = False
+    quiet: bool = False
+    post_buffering: int = 0
+    force_key: str = ""
+    fallback_on_no_key: bool = False
+    xclient: bool = False
+    sni: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, kind: str) -> RouterOptions:
+        """The options of the router ``kind``."""
+        return _READERS[kind](settings)
+
+    @property
+    def has_destinations(self) -> bool:
+        """Whether any option says where to send anything."""
+        return bool(
+            self.to
+            or self.use_base
+            or self.use_pattern
+            or self.use_cache is not None
+            or self.use_code_string
+            or self.use_socket is not None
+            or self.subscription_server
+        )
+
+
+def _http(settings: Settings) -> RouterOptions:
+    options = settings.http
+    return RouterOptions(
+        "http",
+        to=options.http_to,
+        fallback=options.http_fallback,
+        use_base=options.http_use_base or "",
+        use_pattern=options.http_use_pattern or "",
+        use_cache=options.http_use_cache,
+        use_code_string=options.http_use_code_string or "",
+        subscription_server=options.http_subscription_server,
+        subscription_fallback_key=options.http_subscription_fallback_key or "",
+        resubscribe=options.http_resubscribe,
+        timeout=options.http_timeout,
+        connect_timeout=options.http_connect_timeout,
+        gracetime=options.http_gracetime,
+        stats=options.http_stats or "",
+        processes=options.http_processes,
+        cheap=options.http_cheap,
+        quiet=options.http_quiet,
+        post_buffering=options.http_post_buffering,
+    )
+
+
+def _fastrouter(settings: Settings) -> RouterOptions:
+    options = settings.routers
+    return RouterOptions(
+        "fastrouter",
+        to=options.fastrouter_to,
+        fallback=options.fastrouter_fallback,
+        use_base=options.fastrouter_use_base or "",
+        use_pattern=options.fastrouter_use_pattern or "",
+        use_cache=options.fastrouter_use_cache,
+        use_code_string=options.fastrouter_use_code_string or "",
+        use_socket=options.fastrouter_use_socket,
+        subscription_server=options.fastrouter_subscription_server,
+        subscription_fallback_key=options.fastrouter_subscription_fallback_key or "",
+        resubscribe=options.fastrouter_resubscribe,
+        resubscribe_bind=options.fastrouter_resubscribe_bind or "",
+        timeout=options.fastrouter_timeout,
+        gracetime=options.fastrouter_gracetime,
+        max_retries=options.fastrouter_max_retries,
+        stats=options.fastrouter_stats or "",
+        processes=options.fastrouter_processes,
+        cheap=options.fastrouter_cheap,
+        quiet=options.fastrouter_quiet,
+        post_buffering=options.fastrouter_post_buffering,
+        force_key=options.fastrouter_force_key or "",
+        fallback_on_no_key=options.fastrouter_fallback_on_no_key,
+    )
+
+
+def _rawrouter(settings: Settings) -> RouterOptions:
+    options = settings.routers
+    return RouterOptions(
+        "rawrouter",
+        to=options.rawrouter_to,
+        fallback=options.rawrouter_fallback,
+        use_base=options.rawrouter_use_base or "",
+        use_pattern=options.rawrouter_use_pattern or "",
+        use_cache=options.rawrouter_use_cache,
+        use_code_string=options.rawrouter_use_code_string or "",
+        use_socket=options.rawrouter_use_socket,
+        subscription_server=options.rawrouter_subscription_server,
+        timeout=options.rawrouter_timeout,
+        gracetime=options.rawrouter_gracetime,
+        max_retries=options.rawrouter_max_retries,
+        stats=options.rawrouter_stats or "",
+        processes=options.rawrouter_processes,
+        cheap=options.rawrouter_cheap,
+        quiet=options.rawrouter_quiet,
+        xclient=options.rawrouter_xclient,
+    )
+
+
+def _sslrouter(settings: Settings) -> RouterOptions:
+    options = settings.routers
+    return RouterOptions(
+        "sslrouter",
+        to=options.sslrouter_to,
+        fallback=options.sslrouter_fallback,
+        use_base=options.sslrouter_use_base or "",
+        use_pattern=options.sslrouter_use_pattern or "",
+        use_cache=options.sslrouter_use_cache,
+        use_code_string=options.sslrouter_use_code_string or "",
+        use_socket=options.sslrouter_use_socket,
+        subscription_server=options.sslrouter_subscription_server,
+        timeout=options.sslrouter_timeout,
+        gracetime=options.sslrouter_gracetime,
+        max_retries=options.sslrouter_max_retries,
+        stats=options.sslrouter_stats or "",
+        processes=options.sslrouter_processes,
+        cheap=options.sslrouter_cheap,
+        quiet=options.sslrouter_quiet,
+        sni=options.sslrouter_sni,
+    )
+
+
+_READERS: Mapping[str, Callable[[Settings], RouterOptions]] = {
+    "http": _http,
+    "fastrouter": _fastrouter,
+    "rawrouter": _rawrouter,
+    "sslrouter": _sslrouter,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """One router process: its kind, and its number among those of the kind."""
+
+    kind: str
+    number: int
+
+
+def is_http_routed(settings: Settings) -> bool:
+    """Whether requests of http listeners go to other instances.
+
+    They do not where ``http-to`` names this instance's own sockets alone: the workers
+    behind them are these. Raises ConfigError for a backend that is none.
+    """
+    http = settings.http
+    if not (http.http or http.https or http.https2):
+        return False
+    options = RouterOptions.of(settings, "http")
+    if not options.has_destinations:
+        return False
+    if options.to:
+        own = own_addresses(settings)
+        others = [text for text in options.to if not is_own(parse_backend(text), own)]
+        rest = replace(options, to=())
+        return bool(others) or rest.has_destinations
+    return True
+
+
+def own_addresses(settings: Settings) -> list[Address]:
+    """Where the workers of this instance listen, without http."""
+    sockets = settings.sockets
+    values = [text for name in _SOCKETS for text in getattr(sockets, name)]
+    addresses: list[Address] = []
+    for text in values:
+        try:
+            address = parse_address(text.partition(",")[0])
+        except ConfigError:
+            continue  # told where the sockets are opened
+        if not isinstance(address, SharedAddress):
+            addresses.append(address)
+    return addresses
+
+
+def own_socket(settings: Settings, index: str, option: str) -> str:
+    """The address of this instance's socket ``index``. Raises ConfigError."""
+    values = [text for name in _SOCKETS for text in getattr(settings.sockets, name)]
+    number = int(index) if index.isascii() and index.isdigit() else 0
+    if number >= len(values):
+        raise ConfigError(
+            f"{option}: there is no socket {number} ({len(values)} given)"
+        )
+    return str(values[number]).partition(",")[0]
+
+
+def is_own(address: Address, own: Iterable[Address]) -> bool:
+    """Whether one of the addresses ``own`` is meant by ``address``."""
+    return any(_is_same(address, one) for one in own)
+
+
+def _is_same(address: Address, own: Address) -> bool:
+    if isinstance(own, TcpAddress) and isinstance(address, TcpAddress):
+        anywhere = own.host in ("0.0.0.0", "::")
+        local = anywhere and address.host in ("127.0.0.1", "localhost", "::1")
+        return own.port == address.port and (own.host == address.host or local)
+    return own == address
+
+
+def active_kinds(settings: Settings) -> list[str]:
+    """The kinds of routers that run. Raises ConfigError."""
+    routers = settings.routers
+    asked = {
+        "http": is_http_routed(settings),
+        "fastrouter": bool(routers.fastrouter),
+        "rawrouter": bool(routers.rawrouter),
+        "sslrouter": bool(routers.sslrouter or routers.sslrouter2),
+    }
+    return [kind for kind, is_asked in asked.items() if is_asked]
+
+
+def router_places(settings: Settings) -> list[Place]:
+    """The router processes, in the order of their numbers. Raises ConfigError."""
+    return [
+        Place(kind, number)
+        for kind in active_kinds(settings)
+        for number in range(1, max(RouterOptions.of(settings, kind).processes, 1) + 1)
+    ]
+
+
+def check_plan(configuration: Configuration) -> None:
+    """Raise ConfigError, with its place, for routers that cannot be meant."""
+    settings = configuration.settings
+    for kind in KINDS:
+        options = RouterOptions.of(settings, kind)
+        for name, values in (
+            ("to", options.to),
+            ("fallback", options.fallback),
+            ("resubscribe", options.resubscribe),
+        ):
+            for value in values:
+                try:
+                    parse_backend(value)
+                except ConfigError as exc:
+                    option = f"{kind}-{name}"
+                    origin = _origin(configuration, option, value)
+                    raise ConfigError(f"{option}: {exc.message}", origin) from exc
+    for kind in active_kinds(settings):
+        options = RouterOptions.of(settings, kind)
+        if not (options.has_destinations or options.fallback):
+            raise ConfigError(
+                f"{kind}: nothing says where to send what comes in; name backends "
+                f"({kind}-to = 127.0.0.1:3031) or take announcements "
+                f"({kind}-subscription-server = 127.0.0.1:7000)",
+                _origin(configuration, kind),
+            )
+
+
+def _origin(configuration: Configuration, option: str, value: str = "") -> str:
+    """Where an option stands, with that value if it is given."""
+    for name, text, origin in configuration.assignments:
+        if name == option and (not value or text == value):
+            return origin
+    return ""
+
+
+HasKind = TypeVar("HasKind", bound=Any)
+
+
+def for_workers(listeners: Sequence[HasKind], settings: Settings) -> list[HasKind]:
+    """The listeners that workers serve."""
+    routed = ROUTER_ONLY | (_HTTP_KINDS if is_http_routed(settings) else frozenset())
+    return [listener for listener in listeners if listener.kind not in routed]
+
+
+def for_router(
+    listeners: Sequence[HasKind], kind: str, what: str = ""
+) -> list[HasKind]:
+    """The listeners on which a router serves.
+
+    ``what`` is "subscription-server" or "stats" for those sockets instead.
+    """
+    kinds = (f"{kind}-{what}",) if what else KINDS[kind]
+    return [listener for listener in listeners if listener.kind in kinds]

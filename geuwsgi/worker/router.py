@@ -1,0 +1,471 @@
+"""From settings to a router process.
+
+What one kind of router needs is put together here; what it does stands in
+`geuwsgi.routers` and, for HTTP, `geuwsgi.server.fronting`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from gevent import get_hub
+
+from geuwsgi.errors import ConfigError
+from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.heldfiles import HeldFiles
+from geuwsgi.net.listener import DATAGRAMS
+from geuwsgi.net.tlsoptions import server_contexts
+from geuwsgi.offload.upstream import Connector
+from geuwsgi.protocol.forwarded import TrustedProxies
+from geuwsgi.routers.nodes import Table, find_algorithm
+from geuwsgi.routers.plan import (
+    Place,
+    RouterOptions,
+    for_router,
+    own_socket,
+    router_places,
+)
+from geuwsgi.routers.relays import (
+    Relay,
+    raw_opening,
+    tls_opening,
+    tls_stream,
+    uwsgi_opening,
+)
+from geuwsgi.routers.routes import (
+    Finder,
+    NamedNodes,
+    Routes,
+    StaticNodes,
+    SubscribedNodes,
+    by_base,
+    by_cache,
+    by_code,
+    by_pattern,
+)
+from geuwsgi.routers.service import RelayFront, RouterService, router_snapshot
+from geuwsgi.routers.signatures import SignatureCheck
+from geuwsgi.routers.subscriptions import Ears, Forwarder, Rules, Subscriptions
+from geuwsgi.server.edges import Edge, edge_of
+from geuwsgi.server.forwarding import Forwarding
+from geuwsgi.server.fronting import Fronting, parse_variable
+from geuwsgi.server.transform import compress_marked
+from geuwsgi.shared import scoreboard
+from geuwsgi.worker.assemble import CONNECT_TIMEOUT, limits_of
+from geuwsgi.worker.privileges import find_uid
+from geuwsgi.worker.serve import Server, base_environ
+
+if TYPE_CHECKING:
+    from geuwsgi.background.commons import Commons
+    from geuwsgi.net.listener import Listener
+    from geuwsgi.options import Settings
+    from geuwsgi.shared.notebooks import Notebooks
+
+#: Requests that are relayed hold a core for a moment only.
+_CORES = 4096
+
+
+class NotebookPage:
+    """One note of `geuwsgi.shared.notebooks`."""
+
+    def __init__(self, notebooks: Notebooks, number: int) -> None:
+        self._notebooks = notebooks
+        self._number = number
+
+    def write(self, text: bytes) -> bool:
+        return self._notebooks.write(self._number, text)
+
+    def read(self) -> bytes:
+        return self._notebooks.read(self._number)
+
+    def stamp(self) -> bytes:
+        return self._notebooks.stamp(self._number)
+
+
+def place_of(settings: Settings, number: int) -> Place:
+    """What the router process ``number``, counted from 1, is."""
+    return router_places(settings)[number - 1]
+
+
+def check_router(
+    settings: Settings, kind: str, listeners: Sequence[Listener], held: HeldFiles
+) -> None:
+    """Raise ConfigError for options of a router that cannot be meant."""
+    _Router(settings, kind, listeners, None, held, lambda line: None).check()
+
+
+def make_router(
+    settings: Settings,
+    place: Place,
+    *,
+    listeners: Sequence[Listener],
+    commons: Commons,
+    held: HeldFiles,
+) -> RouterService:
+    """Build the router of this process, which was forked for it.
+
+    ``held`` has the keys that only root could read.
+    """
+    stamp = line_stamp(settings.logging)
+
+    def report(line: str) -> None:
+        print(f"{stamp() if stamp else ''}{line}", file=sys.stderr, flush=True)
+
+    return _Router(settings, place.kind, listeners, commons, held, report).build(place)
+
+
+class _Router:
+    def __init__(
+        self,
+        settings: Settings,
+        kind: str,
+        listeners: Sequence[Listener],
+        commons: Commons | None,
+        held: HeldFiles,
+        report: Callable[[str], None],
+    ) -> None:
+        self.held = held
+        self.settings = settings
+        self.kind = kind
+        self.options = RouterOptions.of(settings, kind)
+        self.commons = commons
+        self.report = report
+        self.listeners = for_router(listeners, kind)
+        self.datagrams = for_router(listeners, kind, "subscription-server")
+        self.stats = for_router(listeners, kind, "stats")
+        self.own = listeners
+        subscription = settings.subscription
+        self.table = Table(
+            tolerance_s=subscription.subscription_tolerance,
+            dot_split=subscription.subscription_dotsplit,
+        )
+
+    def check(self) -> None:
+        routes, _ = self._routes(load_code=False)
+        del routes
+        self._subscriptions()
+        if self.kind == "http":
+            self._variables()
+        for listener in self.listeners:
+            if self.kind == "http":
+                self._edge(listener)
+            elif self.kind == "sslrouter":
+                self._contexts(listener)
+
+    def build(self, place: Place) -> RouterService:
+        hub = get_hub()
+        options = self.options
+        connector = Connector(
+            hub,
+            connect_timeout=options.connect_timeout or CONNECT_TIMEOUT,
+            timeout=options.timeout,
+        )
+        routes, static = self._routes(load_code=True)
+        front: Server | RelayFront
+        if self.kind == "http":
+            front = self._http_front(connector, routes)
+        else:
+            front = self._relay_front(hub, connector, routes)
+        subscriptions = self._subscriptions()
+        ears: list[Ears] = []
+        note = None
+        if subscriptions is not None:
+            note = self._note()
+            if place.number == 1:
+                use_credentials = self._wants_credentials()
+                ears = [
+                    Ears(
+                        listener.socket,
+                        hub,
+                        subscriptions,
+                        with_credentials=use_credentials,
+                    )
+                    for listener in self.datagrams
+                ]
+        service = RouterService(
+            hub,
+            front,
+            table=self.table,
+            report=self.report,
+            subscriptions=subscriptions,
+            ears=ears,
+            note=note,
+            cheap=options.cheap,
+        )
+        addresses = [one.name for one in (*self.listeners, *self.datagrams)]
+
+        def active() -> int:
+            if isinstance(front, RelayFront):
+                return front.active
+            return len(front.site.connections)
+
+        service.snapshot = lambda: router_snapshot(
+            self.kind,
+            version="2.0.31",
+            addresses=addresses,
+            active=active(),
+            table=self.table,
+            static=static,
+            now=monotonic(),
+            cheap=options.cheap and not self.table,
+        )
+        service.serve_statistics(self.stats)
+        return service
+
+    # -- where things go ---------------------------------------------------------------
+
+    def _routes(self, *, load_code: bool) -> tuple[Routes, StaticNodes]:
+        """uWSGI's order: cache, pattern, subscriptions, base, code, sockets, nodes."""
+        options = self.options
+        algorithm = self._algorithm()
+        static = StaticNodes(self._static_addresses(), clock=monotonic)
+        finders: list[Finder] = []
+        if options.use_cache is not None:
+            finders.append(NamedNodes(by_cache(self._cache_reader())))
+        if options.use_pattern:
+            finders.append(NamedNodes(by_pattern(options.use_pattern)))
+        if self.datagrams:
+            finders.append(
+                SubscribedNodes(
+                    self.table,
+                    clock=monotonic,
+                    algorithm=algorithm,
+                    fallback_key=options.subscription_fallback_key,
+                )
+            )
+        if options.use_base:
+            finders.append(NamedNodes(by_base(options.use_base)))
+        if options.use_code_string:
+            call = self._code(load=load_code)
+            finders.append(NamedNodes(by_code(call, self.report)))
+        finders.append(static)
+        routes = Routes(
+            finders,
+            StaticNodes(options.fallback, clock=monotonic),
+            clock=monotonic,
+            grace_s=options.gracetime,
+            strict_key=self.kind == "fastrouter" and not options.fallback_on_no_key,
+            most=options.max_retries + 1 if options.max_retries else 0,
+        )
+        return routes, static
+
+    def _static_addresses(self) -> list[str]:
+        options = self.options
+        addresses = list(options.to)
+        if options.use_socket is not None and self.kind != "http":
+            addresses.append(
+                own_socket(self.settings, options.use_socket, f"{self.kind}-use-socket")
+            )
+        return addresses
+
+    def _algorithm(self) -> str:
+        name = self.settings.subscription.subscription_algo
+        try:
+            return find_algorithm(name) if name else "wrr"
+        except ConfigError as exc:
+            raise ConfigError(f"subscription-algo: {exc.message}") from exc
+
+    def _cache_reader(self) -> Callable[[bytes], bytes | None]:
+        name = self.options.use_cache or ""
+        if name in ("1", "true"):
+            name = ""
+        if self.commons is None:
+            return lambda key: None
+        cache = self.commons.caches.named(name)
+        if cache is None:
+            what = f"cache {name!r}" if name else "cache"
+            raise ConfigError(f"{self.kind}-use-cache: there is no {what}")
+        found = cache
+
+        def get(key: bytes) -> bytes | None:
+            return found.get(key)
+
+        return get
+
+    def _code(self, *, load: bool) -> Callable[[str], object]:
+        option = f"{self.kind}-use-code-string"
+        text = self.options.use_code_string
+        modifier1, _, rest = text.partition(":")
+        source, _, function = rest.rpartition(":")
+        if modifier1 != "0" or not source or not function:
+            raise ConfigError(
+                f"{option} is 0:file.py:function or 0:module:function, not {text!r}"
+            )
+        if not load:
+            return lambda key: None
+        try:
+            found: Any = getattr(_load(source), function)
+        except (ImportError, AttributeError, OSError) as exc:
+            raise ConfigError(f"{option}: cannot find {text!r}: {exc}") from exc
+
+        def call(key: str) -> object:
+            # As bytes, as uWSGI hands them to Python.
+            return found(key.encode("latin-1", "replace"))
+
+        return call
+
+    # -- announcements -----------------------------------------------------------------
+
+    def _wants_credentials(self) -> bool:
+        subscription = self.settings.subscription
+        return bool(
+            subscription.subscriptions_use_credentials
+            or subscription.subscriptions_credentials_check
+            or subscription.subscriptions_sign_skip_uid
+        )
+
+    def _subscriptions(self) -> Subscriptions | None:
+        options = self.options
+        if not self.datagrams:
+            return None
+        subscription = self.settings.subscription
+        check = None
+        for text in subscription.subscriptions_sign_check[-1:]:
+            check = SignatureCheck(
+                text, tolerance_s=subscription.subscriptions_sign_check_tolerance
+            )
+        rules = Rules(
+            check,
+            frozenset(
+                find_uid(uid) for uid in subscription.subscriptions_sign_skip_uid
+            ),
+            subscription.subscriptions_credentials_check,
+            subscription.subscription_vassal_required,
+        )
+        forward = None
+        if options.resubscribe:
+            address = next(
+                (one.name for one in self.listeners if one.protocol != DATAGRAMS), ""
+            )
+            forward = Forwarder(
+                options.resubscribe, address, bind=options.resubscribe_bind
+            )
+        return Subscriptions(
+            self.table,
+            rules,
+            clock=monotonic,
+            report=self.report,
+            name=self.kind,
+            forward=forward,
+        )
+
+    def _note(self) -> NotebookPage | None:
+        notebooks = self.commons.notebooks if self.commons is not None else None
+        if notebooks is None or self.kind not in notebooks.names:
+            return None
+        return NotebookPage(notebooks, notebooks.number(self.kind))
+
+    # -- fronts ------------------------------------------------------------------------
+
+    def _edge(self, listener: Listener) -> Edge:
+        settings = self.settings
+        return edge_of(
+            listener, settings.http, settings.sockets, self.report, self.held
+        )
+
+    def _variables(self) -> dict[str, str]:
+        return dict(parse_variable(text) for text in self.settings.http.http_var)
+
+    def _http_front(self, connector: Connector, routes: Routes) -> Server:
+        settings = self.settings
+        http = settings.http
+        edges = [self._edge(listener) for listener in self.listeners]
+        server = Server(
+            listeners=self.listeners,
+            find_application=lambda environ: None,
+            # Not the scoreboard's: workers would take the router for a sibling.
+            counters=memoryview(bytearray(8 * scoreboard.FIELDS)).cast("q"),
+            cores=_CORES,
+            limits=lambda listener: limits_of(settings, listener),
+            edges=edges,
+            max_fields=max(settings.limits.max_vars, 128),
+            environ=base_environ(_CORES),
+            max_connections=settings.limits.max_connections,
+            max_connections_per_address=settings.limits.max_connections_per_address,
+        )
+        fronting = Fronting(
+            connector,
+            routes,
+            report=server.site.report,
+            variables=self._variables(),
+            modifiers=(http.http_modifier1, http.http_modifier2),
+            speaks_http=http.http_backend_http,
+            quiet=self.options.quiet,
+            buffer_above=self.options.post_buffering,
+            server_name_is_host=http.http_server_name_as_http_host,
+            keeps_slashes=http.http_path_info_no_decode_slashes,
+        )
+        site = server.site
+        site.stamp = line_stamp(settings.logging)
+        site.stages = (fronting,)
+        if http.http_auto_gzip:
+            site.stages = (compress_marked, *site.stages)
+        if http.trusted_proxies:
+            trusted = TrustedProxies(http.trusted_proxies)
+            site.stages = (Forwarding(trusted), *site.stages)
+            site.trust_forwarded_proto = False
+        return server
+
+    def _relay_front(
+        self, hub: Any, connector: Connector, routes: Routes
+    ) -> RelayFront:
+        options = self.options
+        relay = Relay(
+            hub,
+            connector,
+            routes,
+            timeout=options.timeout,
+            report=self.report,
+            name=self.kind,
+            quiet=options.quiet,
+        )
+        front = RelayFront(hub, relay, self.report)
+        for listener in self.listeners:
+            if self.kind == "fastrouter":
+                front.add(
+                    listener,
+                    uwsgi_opening(
+                        force_key=options.force_key,
+                        post_buffering=options.post_buffering,
+                    ),
+                )
+            elif self.kind == "rawrouter":
+                front.add(listener, raw_opening(listener.name, xclient=options.xclient))
+            else:
+                self._add_tls(front, hub, listener)
+        return front
+
+    def _contexts(self, listener: Listener) -> Any:
+        return server_contexts(
+            listener.kind.removesuffix("2"),
+            listener.tls,
+            self.settings.http,
+            self.report,
+            held=self.held,
+        )
+
+    def _add_tls(self, front: RelayFront, hub: Any, listener: Listener) -> None:
+        contexts = self._contexts(listener)
+        names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        front.add(
+            listener,
+            tls_opening(listener.name, names, by_sni=self.options.sni),
+            lambda sock: tls_stream(sock, hub, contexts, names),
+        )
+
+
+def _load(source: str) -> Any:
+    if not source.endswith(".py"):
+        return importlib.import_module(source)
+    spec = importlib.util.spec_from_file_location("uwsgi_router_code", source)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot load {source!r}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
