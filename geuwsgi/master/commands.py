@@ -11,6 +11,7 @@ from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.daemon import read_pidfile
 from geuwsgi.net.address import AbstractAddress, TcpAddress, parse_address
+from geuwsgi.protocol.uwsgi import SIGNAL
 
 
 def find_command(configuration: Configuration) -> Callable[[], int] | None:
@@ -23,6 +24,9 @@ def find_command(configuration: Configuration) -> Callable[[], int] | None:
     ):
         if path:
             return _signal_command(path, number)
+    if commands.signal:
+        text = commands.signal
+        return lambda: _send_signal(text)
     if commands.ping:
         address, timeout_s = commands.ping, commands.ping_timeout
         return lambda: _ping(address, timeout_s)
@@ -30,6 +34,24 @@ def find_command(configuration: Configuration) -> Callable[[], int] | None:
         return lambda: _nagios(configuration)
     return None
 
+
+def _send_signal(text: str) -> int:
+    """Raise a uwsgi signal in another server: ``address,number``."""
+    address, _, number = text.rpartition(",")
+    if not (address and number.isdecimal() and int(number) < 256):
+        raise StartupError(f"signal needs address,number: {text!r}")
+    packet = bytes((SIGNAL, 0, 0, int(number)))
+    try:
+        answer = _ask(address, _SIGNAL_TIMEOUT_S, packet)
+    except (OSError, ConfigError) as exc:
+        raise StartupError(f"signal: {address}: {exc}") from exc
+    if answer[:4] != _ACCEPTED:
+        raise StartupError(f"signal: {address} does not know signal {number}")
+    return 0
+
+
+_SIGNAL_TIMEOUT_S = 4.0
+_ACCEPTED = bytes((255, 0, 0, 1))
 
 # uwsgi packets of modifier 100 are pings; the answer's second modifier is 1.
 _PING = b"\x64\x00\x00\x00"
@@ -65,7 +87,7 @@ def _nagios(configuration: Configuration) -> int:
     return 0
 
 
-def _ask(address: str, timeout_s: float) -> bytes:
+def _ask(address: str, timeout_s: float, request: bytes = _PING) -> bytes:
     parsed = parse_address(address)
     if isinstance(parsed, TcpAddress):
         connection = socket.create_connection(
@@ -81,7 +103,7 @@ def _ask(address: str, timeout_s: float) -> bytes:
             connection.close()
             raise
     with connection:
-        connection.sendall(_PING)
+        connection.sendall(request)
         answer = bytearray()
         while piece := connection.recv(4096):
             answer += piece

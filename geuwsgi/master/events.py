@@ -42,6 +42,7 @@ class Plan:
     mule_mercy_s: float = 60.0
     stop_mercy_s: float = 60.0
     exit_on_reload: bool = False
+    die_on_no_workers: bool = False
     drain_delay_s: float = 0.0
     max_lifetime_s: float = 0.0
     max_lifetime_delta_s: float = 0.0

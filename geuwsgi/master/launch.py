@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from geuwsgi import __version__
 from geuwsgi.config import Configuration, load
@@ -29,6 +29,7 @@ from geuwsgi.master.prepared import (
     hold_certificates,
     prepare,
 )
+from geuwsgi.master.steps import take_locks, write_files
 from geuwsgi.master.throne import Throne
 from geuwsgi.net.inherited import InheritedSocket, take_inherited
 from geuwsgi.net.listeners import to_wire
@@ -37,7 +38,7 @@ from geuwsgi.routers.plan import active_kinds
 from geuwsgi.worker.boot import NO_FD, Boot, interpreter_arguments
 from geuwsgi.worker.fork import become_subreaper
 from geuwsgi.worker.hooks import HookRunner, actions_of, check_hooks
-from geuwsgi.worker.privileges import Privileges
+from geuwsgi.worker.privileges import Privileges, master_stays_root
 from geuwsgi.worker.procname import Titles, set_title
 from geuwsgi.worker.waiting import wait_for_all
 
@@ -69,6 +70,10 @@ def launch(command: Command, configuration: Configuration) -> int:
     nothing is returned.
     """
     process = configuration.settings.process
+    if process.immediate_uid or process.immediate_gid:
+        Privileges.named(process.immediate_uid, process.immediate_gid).take()
+    if process.force_cwd:
+        command = replace(command, directory=process.force_cwd)
     launcher = None
     wants_background = process.daemonize or process.daemonize2
     # An emperor watches the process that it started: only the log goes elsewhere.
@@ -120,10 +125,12 @@ class _Launch:
         settings = self.configuration.settings
         process = settings.process
         greet(self.configuration)
+        take_locks(process, log)
         check_hooks(settings.hooks)
         self._run_hooks("asap")
         wait_for_all(settings.hooks, log)
         self._write_pidfiles(process.pidfile, process.safe_pidfile)
+        write_files(process.file_write)
         try:
             environ = dict(self.command.environ)
             inherited = take_inherited(environ, os.getpid())
@@ -175,7 +182,7 @@ class _Launch:
         self._run_hooks("in_jail")
         self._run_hooks("post_jail")
         self._run_hooks("as_root")
-        if not process.stays_root:
+        if not master_stays_root(process):
             for line in privileges.take():
                 log(line)
             self._run_hooks("as_user")
@@ -284,7 +291,9 @@ class _Launch:
             os.set_inheritable(fileno, True)
         sys.stdout.flush()
         sys.stderr.flush()
-        arguments = interpreter_arguments(boot_fd, is_template=False)
+        arguments = interpreter_arguments(
+            boot_fd, is_template=False, optimize=first.settings.python.optimize
+        )
         os.execve(sys.executable, arguments, dict(first.environ))
 
 

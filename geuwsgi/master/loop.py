@@ -390,6 +390,8 @@ class Master:
         former, self._current = self._current, action.generation
         listeners = self._prepared[action.generation].listeners
         self._prepared[former].close_listeners(listeners)
+        if self._prepared[self._current].settings.logging.log_reopen:
+            self._output.reopen()
         self._change_duties()
 
     def _forget(self, action: ev.Forget) -> None:

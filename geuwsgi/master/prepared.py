@@ -225,6 +225,7 @@ def plan_of(settings: Settings) -> Plan:
         mule_mercy_s=settings.mules.mule_reload_mercy,
         stop_mercy_s=reload.reload_mercy,
         exit_on_reload=reload.exit_on_reload,
+        die_on_no_workers=settings.workers.die_on_no_workers,
         drain_delay_s=reload.drain_delay,
         max_lifetime_s=reload.max_worker_lifetime,
         max_lifetime_delta_s=reload.max_worker_lifetime_delta,

@@ -71,7 +71,9 @@ class TemplateProcess:
         settings = prepared.settings
         try:
             process = subprocess.Popen(
-                interpreter_arguments(boot_fd, is_template=True),
+                interpreter_arguments(
+                    boot_fd, is_template=True, optimize=settings.python.optimize
+                ),
                 stdin=None if settings.process.honour_stdin else subprocess.DEVNULL,
                 env=dict(prepared.environ),
                 pass_fds=[

@@ -17,6 +17,7 @@ INERT = {
     "autoload": Elsewhere("all plugins are built in", Takes.NOTHING),
     "backtrace-depth": Elsewhere("there are no native backtraces; Python's are whole"),
     "binary-append-data": Elsewhere("the program is not one binary file"),
+    "binary-path": Elsewhere("a reload replaces no master, so starts no program"),
     "body-read-warning": Elsewhere("bodies are never read into memory as a whole"),
     "build-plugin": Elsewhere("there are no C plugins"),
     "cflags": Elsewhere("the program is not compiled C", Takes.NOTHING),
@@ -31,6 +32,9 @@ INERT = {
     ),
     "config-py": Elsewhere("the program is not built by uwsgiconfig", Takes.NOTHING),
     "dot-h": Elsewhere("there is no C interface", Takes.NOTHING),
+    "drop-after-init": Elsewhere(
+        "there are no plugins that could need other rights", Takes.NOTHING
+    ),
     "enable-threads": Elsewhere("threads are always enabled", Takes.NOTHING, short="T"),
     "fastrouter-post-buffering-dir": Elsewhere("uWSGI ignores it, too"),
     "fastrouter-subscription-slot": Elsewhere("uWSGI ignores it, too"),
@@ -39,6 +43,11 @@ INERT = {
         aliases=("safe-fd",),
     ),
     "ftok": Elsewhere("locks do not use System V semaphores"),
+    "harakiri-no-arh": Elsewhere(
+        "nothing runs after a request",
+        Takes.NOTHING,
+        aliases=("no-harakiri-after-req-hook", "no-harakiri-arh"),
+    ),
     "http-post-buffering-dir": Elsewhere("uWSGI ignores it, too"),
     "ksm": Elsewhere("Python's memory holds no pages worth merging", Takes.MAYBE),
     "lock-engine": Elsewhere(
@@ -47,11 +56,13 @@ INERT = {
     "log-master-bufsize": Elsewhere("log messages have no fixed size here"),
     "log-master-req-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
     "log-master-stream": Elsewhere("log pipes are streams already", Takes.NOTHING),
+    "max-apps": Elsewhere("the number of applications is not limited"),
     "need-plugins": Elsewhere("all plugins are built in", aliases=("need-plugin",)),
     "never-swap": Elsewhere(
         "memory of a Python process cannot be locked usefully", Takes.NOTHING
     ),
     "no-defer-accept": Elsewhere("accepting is never deferred", Takes.NOTHING),
+    "no-site": Elsewhere("the site module finds the packages", Takes.NOTHING),
     "pcre-jit": Elsewhere("regular expressions are Python's", Takes.NOTHING),
     "persistent-ipcsem": Elsewhere(
         "locks do not use System V semaphores", Takes.NOTHING
@@ -66,6 +77,9 @@ INERT = {
     ),
     "py-call-uwsgi-fork-hooks": Elsewhere(
         "Python's fork hooks always run", Takes.NOTHING
+    ),
+    "python-worker-override": Elsewhere(
+        "workers serve requests; a program of your own is a mule (mule = program.py)"
     ),
     "rawrouter-subscription-slot": Elsewhere("uWSGI ignores it, too"),
     "reaper": Elsewhere("children are always reaped", Takes.NOTHING, short="r"),
@@ -106,6 +120,12 @@ INERT = {
     "ugreen-stacksize": Elsewhere("gevent's greenlets are the cores"),
     "use-abort": Elsewhere(
         "there is no C code of ours that could crash", Takes.NOTHING
+    ),
+    "worker-exec": Elsewhere(
+        "workers serve requests; attach-daemon runs other programs"
+    ),
+    "worker-exec2": Elsewhere(
+        "workers serve requests; attach-daemon runs other programs"
     ),
     "http-events": Elsewhere("one call of the system brings all that happened"),
     "http-buffer-size": Elsewhere("buffers have the size they need"),

@@ -45,9 +45,6 @@ class Limits(Section):
         at_least=0,
         differs="answered with 413; uWSGI drops the connection",
     )
-    max_apps: int = option(
-        "load at most this many applications", INT, default=64, at_least=0
-    )
     max_connections: int = option(
         "hold at most this many connections in a worker; more wait in the backlog",
         INT,

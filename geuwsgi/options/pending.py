@@ -37,61 +37,20 @@ _WAITING = {
         ssl-verify-depth
     """,
     "this limit is not watched yet": """
-        max-apps
-        reload-on-pss
-        reload-on-uss
         response-headers-limit
-    """,
-    "an idle instance goes on so far": """
-        die-on-no-workers
-    """,
-    "the queue of cores is not warned about": """
-        disable-async-warn-on-queue-full
-    """,
-    "harakiri ends requests in one way so far": """
-        harakiri-graceful-signal
-        harakiri-graceful-timeout
-        harakiri-no-arh
-        harakiri-queue-threshold
     """,
     "stacks are not served on sockets yet": """
         py-tracebacker
     """,
-    "threads have the system's stacks so far": """
-        thread-stacksize
-    """,
     "this step of the start is not taken yet": """
-        binary-path
         binsh
         command-mode
-        drop-after-init
-        file-write
-        flock-wait
-        flock-wait2
-        flock2
-        force-cwd
-        immediate-gid
-        immediate-uid
-        no-threads-wait
-        skip-atexit-teardown
-    """,
-    "this is not watched yet": """
-        check-mount
     """,
     "Python is started without it so far": """
-        early-pyimport
-        early-python
-        early-python-import
-        early-python-path
-        early-pythonpath
-        no-site
-        optimize
         pecan
         py-master-check-signals
         py-programname
         python-raw
-        python-worker-override
-        shared-import
         vhost-host
     """,
     "exceptions and writes are handled in one way so far": """
@@ -103,9 +62,6 @@ _WAITING = {
         write-errors-tolerance
         wsgi-accept-buffer
         wsgi-strict
-    """,
-    "workers have no loggers of their own yet": """
-        log-reopen
     """,
     "static files are served without it so far": """
         static-cache-paths-name

@@ -13,9 +13,6 @@ class Process(Section):
     auto_procname: bool = option(
         "give each process a title that tells what it is", FLAG
     )
-    binary_path: str | None = option(
-        "start this program when the server replaces itself", TEXT
-    )
     binsh: tuple[str, ...] = option("run commands with this shell", TEXTS)
     chdir: str | None = option(
         "change to this directory before applications are loaded", TEXT
@@ -47,9 +44,10 @@ class Process(Section):
         "go to the background after applications were loaded", TEXT
     )
     drop_after_apps: bool = option(
-        "drop privileges only after applications were loaded", FLAG
+        "drop privileges only after applications were loaded",
+        FLAG,
+        differs="the master stays root, to load the next generation as root",
     )
-    drop_after_init: bool = option("drop privileges only after initialisation", FLAG)
     early_envdir: tuple[str, ...] = option(
         "set environment variables from the files of this directory, early", TEXTS
     )
@@ -122,8 +120,3 @@ class Process(Section):
     uid: str | None = option("run as this user", TEXT)
     unenv: tuple[str, ...] = option("remove an environment variable", TEXTS)
     vacuum: bool = option("remove sockets and pidfiles at the end", FLAG)
-
-    @property
-    def stays_root(self) -> bool:
-        """Whether the master keeps its rights, and each generation drops its own."""
-        return self.master_as_root or self.drop_after_apps

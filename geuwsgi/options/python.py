@@ -90,7 +90,6 @@ class Python(Section):
         "answer 500 when no mount point matches, instead of asking the default application",
         FLAG,
     )
-    no_site: bool = option("start Python without the site module", FLAG)
     optimize: int = option(
         "set Python's level of optimisation", INT, short="O", at_least=0, when_true=1
     )
@@ -129,9 +128,6 @@ class Python(Section):
         "give a module another name: name=module", TEXTS
     )
     python_raw: str | None = option("hand raw connections to this file", TEXT)
-    python_worker_override: str | None = option(
-        "run this script in place of a worker's loop", TEXT
-    )
     shared_import: tuple[str, ...] = option(
         "import a module once, before any fork",
         TEXTS,

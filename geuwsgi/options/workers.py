@@ -136,19 +136,16 @@ class Workers(Section):
         differs="ends one request; uWSGI kills the worker and all requests in it",
     )
     harakiri_graceful_signal: int = option(
-        "send this signal first", INT, default=15, at_least=0
+        "send this signal first to a worker that is blocked",
+        INT,
+        default=15,
+        at_least=1,
+        at_most=64,
     )
     harakiri_graceful_timeout: float = option(
-        "wait this many seconds after the first signal", SECONDS, at_least=0
-    )
-    harakiri_no_arh: bool = option(
-        "do not count the after-request hook for harakiri",
-        FLAG,
-        default=False,
-        aliases=(
-            "no-harakiri-after-req-hook",
-            "no-harakiri-arh",
-        ),
+        "wait this many seconds after the first signal before killing",
+        SECONDS,
+        at_least=0,
     )
     harakiri_queue_threshold: int = option(
         "end requests only when this many connections wait", INT, at_least=0

@@ -16,6 +16,7 @@ from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
 from geuwsgi.log.request import request_logger
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.backlog import waiting_connections
 from geuwsgi.net.exposure import exposure_warnings
 from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import protocol_of
@@ -147,6 +148,13 @@ def build_server(
         max_connections=settings.limits.max_connections,
         max_connections_per_address=settings.limits.max_connections_per_address,
     )
+    if settings.workers.disable_async_warn_on_queue_full:
+        server.warns_when_full = False
+    if threshold := settings.workers.harakiri_queue_threshold:
+        server.may_abort = lambda: any(
+            waiting_connections(listener.socket)[0] > threshold
+            for listener in listeners
+        )
     site = server.site
     board = slot.scoreboard
     server.siblings = [

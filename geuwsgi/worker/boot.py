@@ -64,8 +64,12 @@ class Boot:
             return cls(**json.loads(file.read()))
 
 
-def interpreter_arguments(fileno: int, *, is_template: bool) -> list[str]:
+def interpreter_arguments(
+    fileno: int, *, is_template: bool, optimize: int = 0
+) -> list[str]:
     """The command line of a process that boots from ``fileno``.
+
+    ``optimize`` is Python's level: 1 leaves out assertions, 2 docstrings too.
 
     A template leaves Ctrl-C to its master from the first moment on.
 
@@ -81,4 +85,5 @@ def interpreter_arguments(fileno: int, *, is_template: bool) -> list[str]:
         "from geuwsgi.worker.start import main; "
         f"main({fileno})"
     )
-    return [sys.executable, "-c", code, _TITLE_ROOM]
+    options = ["-" + "O" * min(optimize, 2)] if optimize else []
+    return [sys.executable, *options, "-c", code, _TITLE_ROOM]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -38,13 +39,13 @@ from geuwsgi.worker.members import (
     with_signals,
 )
 from geuwsgi.worker.messages import Kind
-from geuwsgi.worker.privileges import Privileges
+from geuwsgi.worker.privileges import Privileges, master_stays_root
 from geuwsgi.worker.procname import Titles, set_title
 from geuwsgi.worker.router import check_router, make_router, place_of
 from geuwsgi.worker.sources import Sources
 from geuwsgi.wsgi.applications import Applications
 from geuwsgi.wsgi.interpreter import prepare_interpreter
-from geuwsgi.wsgi.loader import load_applications
+from geuwsgi.wsgi.loader import import_all, load_applications
 
 if TYPE_CHECKING:
     from geuwsgi.options import Settings
@@ -67,6 +68,10 @@ class Instance:
         self.applications = Applications()
         self.load_error: str | None = None
         self._has_dropped = False
+        self._has_shared = False
+        if self.settings.workers.thread_stacksize:
+            # Python refuses less.
+            threading.stack_size(max(self.settings.workers.thread_stacksize, 32768))
         for fileno in boot.held.values():
             os.set_inheritable(fileno, False)
         self._edges: list[Edge] = []
@@ -98,6 +103,14 @@ class Instance:
         return not (self.settings.workers.lazy_apps or self.settings.workers.lazy)
 
     @property
+    def shares_imports(self) -> bool:
+        """Whether the template imports something even with lazy-apps."""
+        python = self.settings.python
+        return bool(
+            python.shared_import or python.early_pyimport or python.early_python_import
+        )
+
+    @property
     def app_count(self) -> int:
         return len(self.applications)
 
@@ -112,6 +125,12 @@ class Instance:
             or limits.evil_reload_on_rss
             or limits.evil_reload_on_as
         )
+
+    @property
+    def watches_shares(self) -> bool:
+        """Whether some option wants to know what of the memory is shared."""
+        limits = self.settings.limits
+        return bool(limits.reload_on_pss or limits.reload_on_uss)
 
     def bind_to_cpus(self, number: int) -> None:
         """Take this worker's share of the processors (cpu-affinity)."""
@@ -144,7 +163,7 @@ class Instance:
             check_router(self.settings, kind, self._all_listeners, held)
         if not self.settings.process.drop_after_apps:
             self._take_privileges()
-        prepare_interpreter(self.settings.python, report)
+        self.import_shared(report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
         if failures:
@@ -154,10 +173,23 @@ class Instance:
         self._run_hooks("post_app")
         self._take_privileges()
 
+    def import_shared(self, report: Callable[[str], None]) -> None:
+        """Import what all processes shall share, lazy-apps or not. Only once."""
+        if self._has_shared:
+            return
+        self._has_shared = True
+        python = self.settings.python
+        for path in (*python.early_python_path, *python.early_pythonpath):
+            sys.path.insert(0, path)
+        prepare_interpreter(python, report)
+        early = (python.early_python_import, python.early_pyimport)
+        names = [name for name in early if name]
+        import_all((*names, *python.shared_import), report)
+
     def _take_privileges(self) -> None:
         """Become the user of the workers, where the master stays root."""
         process = self.settings.process
-        if process.stays_root and not self._has_dropped:
+        if master_stays_root(process) and not self._has_dropped:
             self._has_dropped = True
             for line in Privileges.of(process).take():
                 _print_line(line)

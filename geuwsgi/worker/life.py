@@ -41,7 +41,7 @@ from geuwsgi.shared.scoreboard import (
     ScoreboardSlot,
 )
 from geuwsgi.worker.channel import Control, MasterGone
-from geuwsgi.worker.memory import read_memory
+from geuwsgi.worker.memory import read_memory, read_shares
 from geuwsgi.worker.messages import Kind, Message
 from geuwsgi.worker.stacks import StackReporter
 
@@ -322,6 +322,7 @@ class Life:
         view = self._slot.view
         limits = self._instance.settings.limits
         watches_memory = self._instance.watches_memory
+        next_look = self._begun_at
         while True:
             view[HEARTBEAT_MS] = int(time.monotonic() * 1000)
             view[HUB_BUSY_US] = int(time.process_time() * 1e6)
@@ -331,9 +332,20 @@ class Life:
                     self.retire(f"reload-on-rss: {view[RSS]} bytes")
                 elif limits.reload_on_as and view[VSZ] > limits.reload_on_as:
                     self.retire(f"reload-on-as: {view[VSZ]} bytes")
+            if self._instance.watches_shares and time.monotonic() >= next_look:
+                next_look = time.monotonic() + limits.mem_collector_freq
+                self._check_shares()
             self._check_max_requests(view[REQUESTS])
             self._tell_sources()
             gevent.sleep(HEARTBEAT_S)
+
+    def _check_shares(self) -> None:
+        limits = self._instance.settings.limits
+        proportional, own = read_shares()
+        if limits.reload_on_pss and proportional > limits.reload_on_pss:
+            self.retire(f"reload-on-pss: {proportional} bytes")
+        elif limits.reload_on_uss and own > limits.reload_on_uss:
+            self.retire(f"reload-on-uss: {own} bytes")
 
     def _tell_sources(self) -> None:
         sources = self._instance.sources

@@ -25,3 +25,18 @@ def read_memory(pid: int | None = None) -> tuple[int, int]:
     finally:
         os.close(fileno)
     return int(resident) * _PAGE, int(virtual) * _PAGE
+
+
+def read_shares() -> tuple[int, int]:
+    """Return (proportional, own) bytes of this process; zeros if nobody tells.
+
+    The kernel walks through all pages for it: milliseconds for each GiB.
+    """
+    try:
+        with open("/proc/self/smaps_rollup", "rb") as file:
+            lines = file.read().splitlines()[1:]
+    except OSError:
+        return 0, 0
+    kib = {name: int(rest.split()[0]) for name, rest in (x.split(b":") for x in lines)}
+    own = kib[b"Private_Clean"] + kib[b"Private_Dirty"]
+    return kib[b"Pss"] * 1024, own * 1024

@@ -45,6 +45,13 @@ class Privileges:
             chroot=process.chroot or "",
         )
 
+    @classmethod
+    def named(cls, user: str | None, group: str | None) -> Privileges:
+        """Those of a user and a group. Raises StartupError if there is none."""
+        uid = find_uid(user) if user else None
+        gid = find_gid(group) if group else None
+        return cls(uid=uid, gid=gid, user_name=_name_of(uid))
+
     def enter_jail(self) -> list[str]:
         """Change the root directory, if one is given; return lines for the log.
 
@@ -102,6 +109,11 @@ class Privileges:
         if self.user_name and self.with_users_groups:
             groups = os.getgrouplist(self.user_name, gid)
         os.setgroups(list(dict.fromkeys((*groups, *self.more_gids))))
+
+
+def master_stays_root(process: Process) -> bool:
+    """Whether the master keeps its rights, and each generation drops its own."""
+    return process.master_as_root or process.drop_after_apps
 
 
 def find_uid(name: str) -> int:

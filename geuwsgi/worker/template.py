@@ -91,6 +91,8 @@ def _be_template(instance: Instance) -> int:
     connection.set_inheritable(False)
     if instance.loads_early:
         instance.load()
+    elif instance.shares_imports:
+        instance.import_shared(lambda line: print(line, file=sys.stderr, flush=True))
     # A process that changes its user is not ended with its parent any more.
     die_with_parent(signal.SIGKILL)
     if instance.sources is not None:

@@ -655,3 +655,13 @@ def test_a_second_stop_ends_the_drain_delay() -> None:
     assert world.ask(Request.STOP).status == 0
     world = two_workers(drain_delay_s=50).begin()
     assert world.ask(Request.BRUTAL_STOP).status == 0
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_the_instance_may_end_with_its_last_worker(dies: bool) -> None:
+    world = two_workers(die_on_no_workers=dies).begin()
+    world.exit(world.worker(1), -9)
+    assert world.status is None  # another one is there
+    world.ask(Request.CHEAP)
+    assert world.status == (0 if dies else None)
+    assert world.has_logged("no more workers running") is dies

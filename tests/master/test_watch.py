@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from geuwsgi.master.watch import Execute, HubWatch, Pulse, Report
+from geuwsgi.master.watch import Ask, Execute, HubWatch, Pulse, Report
 from tests.master.site import Site
 
 
@@ -37,6 +37,12 @@ def test_a_short_harakiri_does_not_wait_for_the_report() -> None:
 def test_harakiri_alone_reports_before_it_kills() -> None:
     watch = HubWatch(report_s=0, kill_s=4)
     assert looks(watch, 3, 4, 5) == [[], [Report], [Execute]]
+
+
+def test_a_worker_is_asked_to_end_before_it_is_killed() -> None:
+    watch = HubWatch(report_s=5, kill_s=10, grace_s=4)
+    assert looks(watch, 6, 10, 11, 13.9, 14) == [[Report], [Ask], [], [], [Execute]]
+    assert looks(watch, 0, 12, 13) == [[], [Report], [Ask]]
 
 
 def test_workers_do_not_confuse_each_other() -> None:
