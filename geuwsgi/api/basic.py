@@ -278,12 +278,16 @@ def log_this_request() -> None:
 
 
 def set_logvar(key: str | bytes, value: str | bytes) -> None:
-    """Set a variable that ``log-format`` may name."""
+    """Set a variable that ``log-format`` may name.
+
+    One whose name or value is longer than 255 bytes is not set, as in uWSGI: a long
+    User-Agent must not fail the request.
+    """
     name = as_bytes(key)
     text = as_bytes(value)
-    if len(name) > 255 or len(text) > 255:
-        raise ValueError("a log variable's name and value have at most 255 bytes")
-    require_exchange().set_logvar(name.decode("latin-1"), text)
+    exchange = require_exchange()
+    if len(name) <= 255 and len(text) <= 255:
+        exchange.set_logvar(name.decode("latin-1"), text)
 
 
 def get_logvar(key: str | bytes) -> bytes | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket  # plain sockets, whether the application's are patched or not
 import contextlib
+import errno
 import os
 import socket
 from select import POLLIN, POLLOUT
@@ -157,8 +158,11 @@ def async_connect(address: str) -> int:
     try:
         sock, target = _unconnected(address)
         sock.setblocking(False)
-        sock.connect_ex(target)
+        begun = sock.connect_ex(target)
     except (OSError, ValueError):
+        return -1
+    if begun not in (0, errno.EINPROGRESS):
+        sock.close()
         return -1
     return sock.detach()
 
@@ -224,9 +228,9 @@ def recv(fd: int, size: int = _RECV_LIMIT) -> bytes | None:
 
 
 def close(fd: int) -> None:
-    """Close a descriptor."""
+    """Close a descriptor; nothing happens if it is none."""
     _check_integer(fd)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, OverflowError, ValueError):
         os.close(fd)
 
 

@@ -116,6 +116,8 @@ def sendfile(
         except OSError as error:
             exchange.site.report(f"uwsgi.sendfile: cannot open {file!r}: {error}")
             return None
+    elif isinstance(file, int):
+        fd = file
     elif hasattr(file, "fileno"):
         fd = file.fileno()
     else:

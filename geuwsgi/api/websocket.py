@@ -157,24 +157,47 @@ def _websocket(exchange: Exchange | None, failure: str) -> WebSocket:
 
 
 class _AreaSenders:
-    """The functions that send out of a shared area, which ``module`` reads."""
+    """The functions that send out of a shared area, which ``module`` reads.
+
+    uWSGI has them in C and its manual; its Python module lost them on the way. Errors
+    are those of the other senders: OSError, also for bytes that the area has not.
+    """
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
 
     def websocket_send_from_sharedarea(
-        self, area: int, position: int, length: int = 0
+        self,
+        area: int,
+        position: int,
+        length: int = 0,
+        request_context: Exchange | None = None,
     ) -> None:
         """Send a text message of ``length`` bytes (0: all) of a shared area."""
-        websocket_send(self._read(area, position, length))
+        failure = "unable to send websocket message"
+        message = self._read(area, position, length, failure)
+        websocket_send(message, request_context)
 
     def websocket_send_binary_from_sharedarea(
-        self, area: int, position: int, length: int = 0
+        self,
+        area: int,
+        position: int,
+        length: int = 0,
+        request_context: Exchange | None = None,
     ) -> None:
         """Send a binary message of ``length`` bytes (0: all) of a shared area."""
-        websocket_send_binary(self._read(area, position, length))
+        failure = "unable to send websocket binary message"
+        message = self._read(area, position, length, failure)
+        websocket_send_binary(message, request_context)
 
-    def _read(self, area: int, position: int, length: int) -> bytes:
-        require_exchange()
+    def _read(self, area: int, position: int, length: int, failure: str) -> bytes:
+        read = getattr(self._module, "sharedarea_read", None)
+        if read is None:
+            raise OSError(f"{failure}: there is no shared area")
         arguments = (area, position, length) if length else (area, position)
-        return bytes(self._module.sharedarea_read(*arguments))
+        try:
+            return bytes(read(*arguments))
+        except ValueError:
+            raise OSError(
+                f"{failure}: shared area {area} has no such bytes: {position}, {length}"
+            ) from None

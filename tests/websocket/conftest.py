@@ -61,7 +61,8 @@ class SocketServer:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketServer]:
     """A server for all tests of a module."""
     started = SocketServer(
-        tmp_path_factory.mktemp("sockets"), "--websocket-deflate", "--http-websockets"
+        tmp_path_factory.mktemp("sockets"),
+        *("--websocket-deflate", "--http-websockets", "--sharedarea", "1"),
     )
     yield started
     started.process.kill()

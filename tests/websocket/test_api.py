@@ -305,6 +305,10 @@ CALLS = [
     ("set_user_harakiri", ["a"], "TypeError"),
     ("set_user_harakiri", [1.5], "TypeError"),
     ("sendfile", ["/nonexistent"], "None"),
+    ("set_logvar", ["a" * 256, "b"], "None"),
+    ("set_logvar", ["a", "b" * 256], "None"),
+    ("async_connect", ["/nonexistent"], "-1"),
+    ("close", [-1], "None"),
     ("sendfile", [1.5], "TypeError"),
     ("chunked_read", ["a"], "TypeError"),
     ("websocket_handshake", [], "HandshakeError: unable to complete"),
@@ -329,6 +333,19 @@ def test_types_and_errors_are_uwsgis(server: SocketServer) -> None:
     assert not wrong
     assert results[0] == str(len(body))
     assert int(results[1]) > 2
+
+
+def test_messages_out_of_a_shared_area(server: SocketServer) -> None:
+    with server.connect("/areas") as client:
+        assert client.recv(timeout=5) == "grüß"
+        assert client.recv(timeout=5) == b"dich"
+        assert client.recv(timeout=5) == bytes(3)
+        for _ in range(4):
+            for kind in ("message", "binary message"):
+                expected = f"OSError: unable to send websocket {kind}: shared area "
+                assert str(client.recv(timeout=5)).startswith(expected)
+        assert client.recv(timeout=5) == "dich"
+        client.send("enough")
 
 
 def test_connecting_to_others(server: SocketServer) -> None:

@@ -233,6 +233,26 @@ def twice(environ):
     return b""
 
 
+def areas(environ):
+    """Send out of a shared area, here and from a greenlet that no request spawned."""
+    uwsgi.websocket_handshake()
+    uwsgi.sharedarea_write(0, 0, "grüß dich")
+    text, binary = (
+        uwsgi.websocket_send_from_sharedarea,
+        uwsgi.websocket_send_binary_from_sharedarea,
+    )
+    text(0, 0, 6)
+    binary(0, 7, 4)
+    binary(0, uwsgi.sharedarea_memoryview(0).nbytes - 3)
+    for wrong in [(7, 0), (0, 1 << 20), (0, 0, 1 << 20), (0, -1)]:
+        for send in (text, binary):
+            uwsgi.websocket_send(outcome(send, *wrong))
+    context = uwsgi.request_context()
+    gevent.get_hub().loop.run_callback(gevent.Greenlet(text, 0, 7, 4, context).start)
+    uwsgi.websocket_recv()
+    return []
+
+
 def rejects(environ):
     websocket.accept(environ)
 
@@ -256,6 +276,7 @@ WEBSOCKETS = {
     "/chat": chat,
     "/drains": drains,
     "/twice": twice,
+    "/areas": areas,
 }
 
 
