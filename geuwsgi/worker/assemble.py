@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geuwsgi.background.builtinmetrics import BuiltinMetrics
 from geuwsgi.errors import ConfigError
 from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
@@ -27,7 +28,6 @@ from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
 from geuwsgi.server.routing.build import build_routing
-from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits, Site
 from geuwsgi.server.static.accel import NamedFiles
 from geuwsgi.server.static.build import file_service, static_files
@@ -35,11 +35,13 @@ from geuwsgi.server.sticky import Sticky, parse_sticky
 from geuwsgi.server.transform import compress_marked
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
+from geuwsgi.worker.kit import bare_kit, kit_of
 from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.serve import Server, base_environ
 
 if TYPE_CHECKING:
     from geuwsgi.background.commons import Commons
+    from geuwsgi.background.rpc import RpcTable
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
@@ -124,6 +126,7 @@ def build_server(
     slot: ScoreboardSlot,
     worker_id: int,
     commons: Commons,
+    functions: RpcTable,
     edges: Sequence[Edge] = (),
     request_log_fd: int = 2,
 ) -> Server:
@@ -164,13 +167,15 @@ def build_server(
     _set_request_log(server, settings, slot, request_log_fd)
     site.stamp = line_stamp(settings.logging)
     files = file_service(settings.static, settings.offload)
-    kit = Kit(
+    kit = kit_of(
         files,
         site.report,
-        worker_id=worker_id,
         connector=Connector(server.hub, timeout=settings.http.http_timeout),
-        cache=commons.caches.named,
-        signal=None if commons.router is None else commons.router.send,
+        commons=commons,
+        builtin=BuiltinMetrics(slot.scoreboard, settings.workers.processes),
+        functions=functions,
+        listeners=listeners,
+        worker_id=worker_id,
     )
     rules = build_routing(
         configuration.assignments, settings.headers, settings.routing, kit
@@ -218,12 +223,7 @@ def check_rules(configuration: Configuration) -> None:
         spoken, _ = protocol_of(spec.kind, settings.sockets.protocol or "uwsgi")
         if spoken in _NOT_SPOKEN:
             raise ConfigError(f"{spec.kind}: {_NOT_SPOKEN[spoken]}", spec.origin)
-    kit = Kit(
-        file_service(settings.static, settings.offload),
-        lambda line: None,
-        connector=Connector(None),
-        signal=lambda number: None,
-    )
+    kit = bare_kit(file_service(settings.static, settings.offload))
     static_files(settings.static, kit.files)
     build_routing(configuration.assignments, settings.headers, settings.routing, kit)
 

@@ -265,6 +265,7 @@ class Instance:
             slot=slot,
             worker_id=order.number,
             commons=context.commons,
+            functions=context.background.rpc,
             edges=self._edges,
             request_log_fd=self.boot.request_log_fd,
         )

@@ -21,6 +21,11 @@ from geuwsgi.testing.client import Client, Response, free_port
 from geuwsgi.testing.process import GEUWSGI, ServerProcess
 
 APP = """
+import uwsgi
+
+uwsgi.register_rpc("join", lambda *words: b" ".join(words))
+uwsgi.register_rpc("raw", lambda: b"HTTP/1.0 203 Mine\\r\\nX-New: 1\\r\\n\\r\\nbody")
+
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("X-App", "1")])
     shown = ("PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REQUEST_METHOD",
@@ -254,6 +259,29 @@ ROUTES = (
     "route-host = ^b\\.test$ addvar:BAR=host",
     "route-user-agent = (?i)BOT addvar:BAR=bot",
     "route-referer = ^http://ref addvar:BAR=referer",
+    "route-if = ==:${QUERY_STRING};same addvar:BAR=same",
+    "route-if = re:${QUERY_STRING};^ma.*es$ addvar:BAR=matches",
+    "route = ^/send$ disableheaders:",
+    "route = ^/send$ send-crnl:HTTP/1.0 201 Mine",
+    "route = ^/send$ send-crnl:X-New: ${PATH_INFO}",
+    "route = ^/send$ send-crnl:",
+    "route = ^/send$ send:abc",
+    "route = ^/send$ break:",
+    "route = ^/rpc$ rpc:join a ${PATH_INFO} b",
+    "route = ^/call$ call:join a",
+    "route = ^/rpcraw$ rpcraw:raw",
+    "route = ^/rpcvar$ rpcvar:FOO join ${PATH_INFO} b",
+    "route = ^/rpcvar-missing$ rpcvar:FOO missing",
+    "route = ^/rpcret/next$ rpcret:join next",
+    "route = ^/rpcret/last$ rpcret:join last",
+    "route = ^/rpcret addvar:FOO=after",
+    "route = ^/number$ cacheinc:key=number,value=5",
+    "route = ^/number$ cachemul:key=number,value=6",
+    "route = ^/number$ cachedec:key=number",
+    "route = ^/number$ cachediv:key=number,value=2",
+    "route = ^/number$ cachevar:key=number,var=FOO",
+    "route = ^/keep/(.*)$ cacheset:key=kept,value=$1",
+    "route = ^/kept$ cache-continue:key=kept",
     "route-run = addvar:FOO2=x",
     "route = ^/tail$ addvar:FOO=tail",
     "route-label = there",
@@ -269,7 +297,10 @@ ROUTED = [
             *("/plain?x", "/user", "/uri", "/script", "/scheme", "/add", "/del"),
             *("/expires", "/hash/one", "/hash/two", "/murmur/abc", "/auth", "/x?eq"),
             *("/starts", "/xends", "/amidb", "/x?n=6", "/x?n=4", "/x?n=5", "/re_exp"),
-            *("/x?magic=1", "/tail", "/method"),
+            *("/x?magic=1", "/tail", "/method", "/x?same", "/x?matches", "/send"),
+            *("/rpc", "/call", "/rpcraw", "/rpcvar", "/rpcvar-missing"),
+            *("/rpcret/next", "/rpcret/last"),
+            *("/number", "/number", "/keep/abc", "/kept"),
         ),
     ),
     Request("/qs", ("Cookie: b=1; c=2",)),
@@ -288,7 +319,7 @@ def routing_pair(
     reference = os.environ.get("GEUWSGI_REFERENCE_ROUTING")
     if not reference:
         pytest.skip("GEUWSGI_REFERENCE_ROUTING, a uWSGI with PCRE, is missing")
-    options: list[str] = []
+    options = ["--cache2", "name=default,items=10"]
     for rule in ROUTES:
         name, _, value = rule.partition(" = ")
         options += (f"--{name}", value)

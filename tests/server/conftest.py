@@ -45,6 +45,7 @@ class RoutedSite:
         headers: Headers | None = None,
         routing: Routing | None = None,
         cache: Callable[[str], Any] | None = None,
+        **kit_parts: Any,
     ) -> None:
         self.log: list[str] = []
         self.logged: list[Any] = []
@@ -76,6 +77,7 @@ class RoutedSite:
             report=self.log.append,
             connector=Connector(site.hub, connect_timeout=2, timeout=2),
             cache=cache or (lambda name: None),
+            **kit_parts,
         )
         assignments = []
         for number, rule in enumerate(rules, 1):

@@ -131,6 +131,7 @@ CONDITIONS: Mapping[str, ConditionFactory] = {
     "<": _of_numbers(lambda left, right: left < right),
     "<=": _of_numbers(lambda left, right: left <= right),
     "=": _of_two(lambda left, right: left == right),
+    "==": _of_two(lambda left, right: left == right),
     ">": _of_numbers(lambda left, right: left > right),
     ">=": _of_numbers(lambda left, right: left >= right),
     "contain": _of_two(lambda left, right: right in left),
@@ -153,6 +154,7 @@ CONDITIONS: Mapping[str, ConditionFactory] = {
     "islower": _of_numbers(lambda left, right: left < right),
     "islowerequal": _of_numbers(lambda left, right: left <= right),
     "lord": _lord,
+    "re": _regexp,
     "regexp": _regexp,
     "startswith": _of_two(lambda left, right: left.startswith(right)),
 }

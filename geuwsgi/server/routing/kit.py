@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from geuwsgi.offload.upstream import Connector
     from geuwsgi.server.routing.visit import Visit
     from geuwsgi.server.static.build import FileService
+    from geuwsgi.shared.arithmetic import Arithmetic
 
 
 class CacheStore(Protocol):
@@ -25,6 +26,11 @@ class CacheStore(Protocol):
 
     def update(self, key: bytes, value: bytes, seconds: int = 0) -> bool:
         """Create or replace, for so many seconds; 0 is for ever."""
+
+    def change(
+        self, key: bytes, arithmetic: Arithmetic, amount: int, seconds: int = 0, /
+    ) -> bool:
+        """Change a number atomically."""
 
 
 def _no_cache(name: str) -> CacheStore | None:
@@ -40,7 +46,7 @@ class Kit:
     """The worker's side of the rules; what is left out makes its rules errors.
 
     ``report`` writes a line to the log. ``cache`` finds a cache by name, the default
-    one by the empty name. ``signal`` raises a uwsgi signal.
+    one by the empty name. ``signal`` raises a uwsgi signal, ``alarm`` an alarm.
     """
 
     files: FileService
@@ -51,6 +57,14 @@ class Kit:
     signal: Callable[[int], object] | None = None
     alarm: Callable[[str, str], None] | None = None
     metric: Callable[[str], str] = _nothing_measured
+    #: Changes a metric: its name, how, and by how much; None sets it.
+    change_metric: Callable[[str, Arithmetic | None, int], object] | None = None
+    #: Calls a remote function, ``name`` or ``name@server``; None if there is none.
+    rpc: Callable[[str, list[bytes]], bytes | None] | None = None
+    #: Shows a title for this process.
+    set_title: Callable[[str], object] | None = None
+    #: How many connections wait to be accepted.
+    backlog: Callable[[], int] = lambda: 0
     is_lord: Callable[[str], bool] = lambda legion: False
     #: Further functions of templates: ``${name[argument]}``.
     functions: Mapping[str, Function] = field(default_factory=dict)
@@ -87,6 +101,8 @@ class Kit:
             return str(os.getpid())
         if name == "uuid":
             return new_uuid(visit)
+        if name == "lq":
+            return str(self.backlog())
         if name == "status":
             return str(exchange.code)
         if name == "rtime":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from geuwsgi.errors import ConfigError, ConfigErrors
 from geuwsgi.server.routing.actions import REQUEST_ACTIONS, Action, ActionFactory
 from geuwsgi.server.routing.auth import AUTH_ACTIONS
+from geuwsgi.server.routing.calls import CALL_ACTIONS
 from geuwsgi.server.routing.chain import (
     Chain,
     Rule,
@@ -27,7 +28,9 @@ from geuwsgi.server.routing.conditions import CONDITIONS, Condition
 from geuwsgi.server.routing.files import FILE_ACTIONS
 from geuwsgi.server.routing.headers import HEADER_ACTIONS
 from geuwsgi.server.routing.kit import Kit
+from geuwsgi.server.routing.raw import RAW_ACTIONS
 from geuwsgi.server.routing.relays import RELAY_ACTIONS
+from geuwsgi.server.routing.stores import STORE_ACTIONS
 from geuwsgi.server.routing.transforms import TRANSFORM_ACTIONS
 
 if TYPE_CHECKING:
@@ -36,11 +39,31 @@ if TYPE_CHECKING:
 ACTIONS: Mapping[str, ActionFactory] = {
     **REQUEST_ACTIONS,
     **AUTH_ACTIONS,
+    **CALL_ACTIONS,
     **CHOICE_ACTIONS,
     **FILE_ACTIONS,
     **HEADER_ACTIONS,
+    **RAW_ACTIONS,
     **RELAY_ACTIONS,
+    **STORE_ACTIONS,
     **TRANSFORM_ACTIONS,
+}
+
+#: Actions of uWSGI's that make no sense here, and why.
+_NOT_HERE: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("symcall", "symcall-next"), "there are no C functions that could be called"
+    ),
+    **dict.fromkeys(
+        ("httpconnect", "proxyhttpconnect"), "this server is no proxy that tunnels"
+    ),
+    **dict.fromkeys(
+        ("radius", "ldapauth", "ldapauth-next", "spnego"),
+        "have the application, or the server in front, ask who somebody is",
+    ),
+    **dict.fromkeys("+-*/", "in uWSGI 2.0.31 it ends the request; use cacheinc"),
+    "access": "say it with route-if-not = ipv4in:${REMOTE_ADDR};… return:403",
+    "xmldir": "directories are not listed",
 }
 
 _OPTION = re.compile(
@@ -137,6 +160,8 @@ def parse_action(text: str, kit: Kit, actions: Mapping[str, ActionFactory]) -> A
     """Parse ``name:argument``; the colon may be missing if there is no argument."""
     name, _, argument = text.partition(":")
     factory = actions.get(name)
+    if name in _NOT_HERE:
+        raise ConfigError(f"the action {name} is not here: {_NOT_HERE[name]}")
     if factory is None:
         raise ConfigError(
             f"unknown action {name!r}; known are {', '.join(sorted(actions))}"

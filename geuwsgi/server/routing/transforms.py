@@ -19,6 +19,7 @@ from geuwsgi.server.transform import (
     Whole,
     add_transformation,
 )
+from geuwsgi.shared.arithmetic import Arithmetic
 
 if TYPE_CHECKING:
     from geuwsgi.server.routing.actions import Action, ActionFactory
@@ -134,6 +135,28 @@ class _CacheArguments:
         return int(text) if text.isdigit() and text.isascii() else 0
 
 
+def _cache_number(arithmetic: Arithmetic) -> ActionFactory:
+    """``cacheinc`` and its like: change a number in a cache."""
+
+    def make(argument: str, kit: Kit) -> Action:
+        action = f"cache{arithmetic.value}"
+        arguments = _CacheArguments(argument, kit, action, "value", "expires")
+
+        def act(visit: Visit) -> Outcome:
+            cache = arguments.cache(visit)
+            if cache is not None:
+                text = arguments.text("value", visit, "1")
+                amount = int(text) if text.isascii() and text.isdigit() else 1
+                cache.change(
+                    arguments.key(visit), arithmetic, amount, arguments.seconds(visit)
+                )
+            return Outcome.NEXT
+
+        return act
+
+    return make
+
+
 def _cache(argument: str, kit: Kit) -> Action:
     arguments = _CacheArguments(
         argument,
@@ -218,6 +241,8 @@ def _cachevar(argument: str, kit: Kit) -> Action:
 
 TRANSFORM_ACTIONS: Mapping[str, ActionFactory] = {
     "cache": _cache,
+    "cache-continue": _cache,
+    **{f"cache{change.value}": _cache_number(change) for change in Arithmetic},
     "cacheset": _cacheset,
     "cachestore": _cachestore,
     "cache-store": _cachestore,
@@ -226,6 +251,7 @@ TRANSFORM_ACTIONS: Mapping[str, ActionFactory] = {
     "gzip": _gzip,
     "offload": _nothing,
     "template": _template,
+    "to-file": _tofile,
     "tofile": _tofile,
     "toupper": _toupper,
 }
