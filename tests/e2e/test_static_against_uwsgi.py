@@ -298,7 +298,18 @@ ROUTED = [
             *("/expires", "/hash/one", "/hash/two", "/murmur/abc", "/auth", "/x?eq"),
             *("/starts", "/xends", "/amidb", "/x?n=6", "/x?n=4", "/x?n=5", "/re_exp"),
             *("/x?magic=1", "/tail", "/method", "/x?same", "/x?matches", "/send"),
-            *("/rpc", "/call", "/rpcraw", "/rpcvar", "/rpcvar-missing"),
+            *(
+                f"/murmur/{key}"
+                for key in ("", "abcd", "abcdefg", "eighteen_and_more", "%FF%80abc")
+            ),
+            *(
+                "/hash/%C3%A9%FF",
+                "/rpc",
+                "/call",
+                "/rpcraw",
+                "/rpcvar",
+                "/rpcvar-missing",
+            ),
             *("/rpcret/next", "/rpcret/last"),
             *("/number", "/number", "/keep/abc", "/kept"),
         ),

@@ -19,26 +19,35 @@ _MURMUR = 0x5BD1E995
 
 
 def djb33x(key: bytes) -> int:
-    """Bernstein's hash with exclusive or, 32 bits."""
+    """Bernstein's hash with exclusive or, 32 bits; octets have signs, as in uWSGI."""
     value = 5381
     for octet in key:
-        value = (value * 33 & _MASK) ^ octet
+        value = (value * 33 & _MASK) ^ _signed(octet)
     return value
 
 
 def murmur2(key: bytes) -> int:
-    """MurmurHash2 with seed 0, 32 bits."""
+    """MurmurHash2 with seed 0, 32 bits, as uWSGI computes it.
+
+    What is left behind the last whole block is not taken from the end of the key there
+    but from its beginning. A site that moves here must find its shards again.
+    """
     value = len(key)
-    whole = len(key) & ~3
-    for place in range(0, whole, 4):
+    for place in range(0, len(key) & ~3, 4):
         block = int.from_bytes(key[place : place + 4], "little") * _MURMUR & _MASK
         block = (block ^ block >> 24) * _MURMUR & _MASK
         value = (value * _MURMUR & _MASK) ^ block
-    rest = key[whole:]
+    rest = len(key) & 3
     if rest:
-        value = (value ^ int.from_bytes(rest, "little")) * _MURMUR & _MASK
+        for place in range(rest):
+            value ^= _signed(key[place]) << 8 * place & _MASK
+        value = value * _MURMUR & _MASK
     value = (value ^ value >> 13) * _MURMUR & _MASK
     return value ^ value >> 15
+
+
+def _signed(octet: int) -> int:
+    return octet if octet < 128 else octet | 0xFFFFFF00
 
 
 ALGORITHMS: Mapping[str, Callable[[bytes], int]] = {
