@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from geuwsgi.background.remote import encode_reply
 from geuwsgi.cache import service as cache_service
+from geuwsgi.cache.peers import dump
 from geuwsgi.errors import ConfigError, Disconnected, RemoteProtocolError
 from geuwsgi.protocol import cache_messages, uwsgi
+from geuwsgi.protocol.cache_peers import DUMP
 
 if TYPE_CHECKING:
     import _socket
@@ -114,6 +116,11 @@ class Packets:
         return uwsgi.encode_packet(_GENERIC, b"", int(sent))
 
     def _cache(self, stream: Stream, form: int, block: bytes, rest: bytes) -> bytes:
+        if form == DUMP:
+            cache = self._caches.local(block.decode("utf-8", "replace"))
+            for piece in () if cache is None else dump(cache):
+                stream.send_all(piece)
+            return b""
         request = cache_messages.decode_request(form, block)
         if request.size:
             if request.size > cache_service.largest_value(self._caches, request):

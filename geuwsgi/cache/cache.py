@@ -13,16 +13,13 @@ from geuwsgi.cache.geometry import (
     EXPIRED,
     FULL,
     LAST_MODIFIED,
-    MUTEX_AT,
     REPAIRS,
-    Geometry,
 )
 from geuwsgi.cache.outcome import Outcome
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table
 from geuwsgi.shared.arithmetic import Arithmetic
-from geuwsgi.shared.mutex import make_mutex
 from geuwsgi.shared.region import Region
 
 Log = Callable[[str], None]
@@ -32,49 +29,6 @@ _FULL_MESSAGE_EVERY_S = 1.0
 def log_to_stderr(line: str) -> None:
     """Write a line to descriptor 2, where uWSGI writes."""
     os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
-
-
-def fresh_geometry(spec: CacheSpec) -> Geometry:
-    """Return the geometry that a specification asks for."""
-    return Geometry.fresh(
-        items=spec.items,
-        blocks=spec.blocks or spec.items,
-        blocksize=spec.blocksize,
-        keysize=spec.keysize,
-        bitmap=spec.bitmap,
-    )
-
-
-def attach(
-    spec: CacheSpec,
-    region: Region,
-    log: Log,
-    *,
-    fresh: Geometry | None = None,
-    renew_mutex: bool = False,
-) -> Cache:
-    """Return the cache that lies in ``region``.
-
-    ``fresh`` is the geometry for a region that is all zero. ``renew_mutex`` is for one
-    that nobody else can have open.
-    """
-    geometry = fresh or Geometry.decode(region.memory[:256])
-    mutex = make_mutex(
-        region.memory,
-        MUTEX_AT,
-        fd=region.fd,
-        fresh=fresh is not None or renew_mutex,
-    )
-    table = Table(
-        region.memory,
-        geometry,
-        mutex,
-        fresh=fresh is not None,
-        purge_lru=spec.purge_lru,
-        clear_on_full=spec.clear_on_full,
-        last_modified=spec.lastmod,
-    )
-    return Cache(spec, region, table, log)
 
 
 class Cache:

@@ -12,8 +12,10 @@ import importlib.util
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from geuwsgi.cache.attach import attach, fresh_geometry
 from geuwsgi.cache.backend import CacheBackend
-from geuwsgi.cache.cache import Cache, Log, attach, fresh_geometry, log_to_stderr
+from geuwsgi.cache.cache import Cache, Log, log_to_stderr
+from geuwsgi.cache.peers import take_over
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.store import close_store, copy_items, open_store
 from geuwsgi.errors import StartupError
@@ -68,6 +70,8 @@ class Caches:
             cache = _create(spec, log)
             if old is not None:
                 copy_items(old.table, cache.table)
+            elif spec.sync:
+                take_over(cache, log)
             caches.append(cache)
         return cls(caches, specs, log)
 

@@ -15,7 +15,8 @@ import time
 import uuid
 from pathlib import Path
 
-from geuwsgi.cache.cache import Cache, Log, attach, fresh_geometry
+from geuwsgi.cache.attach import attach, fresh_geometry
+from geuwsgi.cache.cache import Cache, Log
 from geuwsgi.cache.geometry import HEADER_SIZE, OPEN_IN_BOOT, Geometry
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table

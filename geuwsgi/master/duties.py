@@ -8,6 +8,7 @@ from collections.abc import Callable
 from geuwsgi.background.alarms import raiser
 from geuwsgi.master.alarms import AlarmDuty
 from geuwsgi.master.autoreload import autoreload_duty
+from geuwsgi.master.cachepeers import cache_peer_duties
 from geuwsgi.master.cheap import cheap_duties
 from geuwsgi.master.crontab import cron_duty
 from geuwsgi.master.daemons import daemons_duty
@@ -44,6 +45,7 @@ def make_duties(
         AlarmDuty(prepared, log),
         metrics_duty(prepared),
         UpkeepDuty(prepared, log),
+        *cache_peer_duties(prepared, log),
         daemons_duty(settings, prepared.environ, log),
         cron_duty(settings, prepared.environ, log),
         *cheap_duties(prepared, log),

@@ -39,9 +39,6 @@ _WAITING = {
     "this limit is not watched yet": """
         response-headers-limit
     """,
-    "stacks are not served on sockets yet": """
-        py-tracebacker
-    """,
     "this step of the start is not taken yet": """
         binsh
         command-mode
@@ -68,9 +65,6 @@ _WAITING = {
     """,
     "the cache does without it so far": """
         check-cache
-        cache-sync
-        cache-udp-node
-        cache-udp-server
     """,
     "metrics and stores do without it so far": """
         metrics-no-cores

@@ -1,0 +1,89 @@
+"""The duty that takes the changes which other servers' caches tell of."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from geuwsgi.cache.cache import Cache
+from geuwsgi.cache.peers import apply_change
+from geuwsgi.errors import RemoteProtocolError, StartupError
+from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.prepared import Prepared
+from geuwsgi.net.address import TcpAddress, parse_address
+from geuwsgi.protocol.cache_peers import decode_change
+from geuwsgi.shared.mutex import MutexTimeout
+
+_LARGEST = 65535
+# Datagrams taken in one turn of the loop.
+_AT_ONCE = 64
+
+
+def cache_peer_duties(prepared: Prepared, log: Callable[[str], None]) -> list[Duty]:
+    """One for each address on which a cache hears its peers."""
+    return [
+        CachePeerDuty(cache, address, log)
+        for cache in prepared.commons.caches
+        for address in cache.spec.udp
+    ]
+
+
+class CachePeerDuty(Duty):
+    """Nothing in a datagram says who sent it: the address must not be reachable for
+    others.
+    """
+
+    def __init__(self, cache: Cache, address: str, log: Callable[[str], None]) -> None:
+        self.key = ("cache peers", address, cache.spec.name)
+        self._cache = cache
+        self._address = address
+        self._log = log
+        self._desk: Desk | None = None
+        self._socket: socket.socket | None = None
+
+    def begin(self, desk: Desk) -> None:
+        """Raises StartupError if the address cannot be had."""
+        self._desk = desk
+        self._socket = _bind(self._address)
+        desk.watch(self._socket.fileno(), self._take)
+        name = self._cache.spec.name
+        self._log(f'*** udp server for cache "{name}" running on {self._address} ***')
+
+    def follow(self, successor: Duty) -> None:
+        assert isinstance(successor, CachePeerDuty)
+        self._cache = successor._cache
+
+    def end(self) -> None:
+        if self._socket is not None and self._desk is not None:
+            self._desk.unwatch(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _take(self) -> None:
+        assert self._socket is not None
+        for _ in range(_AT_ONCE):
+            try:
+                datagram, peer = self._socket.recvfrom(_LARGEST)
+            except OSError:
+                return
+            try:
+                apply_change(self._cache, decode_change(datagram))
+            except RemoteProtocolError as exc:
+                self._log(f"cache peer {peer[0]}: {exc}")
+            except MutexTimeout as exc:
+                self._log(f'cache "{self._cache.spec.name}": a change is lost: {exc}')
+
+
+def _bind(text: str) -> socket.socket:
+    address = parse_address(text)
+    if not isinstance(address, TcpAddress):
+        raise StartupError(f"a cache's udp address is host:port, not {text!r}")
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.bind((address.host, address.port))
+    except OSError as exc:
+        sock.close()
+        raise StartupError(f"cannot hear cache peers on {text}: {exc}") from exc
+    return sock
