@@ -57,8 +57,13 @@ class Fleet:
     def is_ending(self, generation: Generation) -> bool:
         return any(generation is former for former in self.former)
 
-    def has_members(self) -> bool:
-        return any(generation.members for generation in self.generations())
+    def has_members(self, role: Role | None = None) -> bool:
+        """Whether there is anybody, or anybody of that role."""
+        return any(
+            role in (None, member.role)
+            for generation in self.generations()
+            for member in generation.members.values()
+        )
 
     def next_deadline(self, now: float, *, is_stopping: bool) -> float:
         """When after ``now`` time alone changes something; infinity if it never does.

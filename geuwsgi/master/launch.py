@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from geuwsgi import __version__
 from geuwsgi.config import Configuration, load
@@ -74,6 +75,10 @@ def launch(command: Command, configuration: Configuration) -> int:
         Privileges.named(process.immediate_uid, process.immediate_gid).take()
     if process.force_cwd:
         command = replace(command, directory=process.force_cwd)
+    shell = shell_of(configuration)
+    if shell is not None:
+        output = _open_output(configuration.settings)
+        _Launch(command, configuration, output, None).be_shell(shell)
     launcher = None
     wants_background = process.daemonize or process.daemonize2
     # An emperor watches the process that it started: only the log goes elsewhere.
@@ -93,6 +98,15 @@ def launch(command: Command, configuration: Configuration) -> int:
     finally:
         if launcher is not None:
             launcher.release(status)
+
+
+def shell_of(configuration: Configuration) -> str | None:
+    """The code that pyshell asks to run, empty for a shell; None: nobody asked."""
+    for name in ("pyshell", "pyshell-oneshot"):
+        asked = configuration.opt.get(name)
+        if asked is not None:
+            return "" if isinstance(asked, bool) else asked.decode()
+    return None
 
 
 def _open_output(settings: Settings) -> Output:
@@ -270,8 +284,21 @@ class _Launch:
         if self.launcher is not None:
             self.launcher.release()
 
-    def _become_worker(self, first: Prepared) -> None:
-        """Be the only process, in a fresh interpreter; does not return."""
+    def be_shell(self, code: str) -> NoReturn:
+        """Load the application, open no socket and run a Python shell."""
+        first = prepare(
+            self.configuration.replace(listeners=()),
+            1,
+            directory=self.command.directory,
+            environ=self.command.environ,
+            log=log,
+        )
+        for line in Privileges.of(first.settings.process).take():
+            log(line)
+        self._become_worker(first, code)
+
+    def _become_worker(self, first: Prepared, shell: str | None = None) -> NoReturn:
+        """Be the only process, in a fresh interpreter."""
         self._release()
         boot = Boot(
             generation=first.number,
@@ -285,6 +312,7 @@ class _Launch:
             commons=first.commons.to_wire(),
             title=self.command.title,
             held=dict(first.held),
+            shell=shell,
         )
         boot_fd = boot.write()
         for fileno in (boot_fd, *first.descriptors()):

@@ -371,18 +371,9 @@ class Policy:
             generation.respawn_at[member.place] = now + LOST_ORDER_S
         elif event.status != RELOAD_STATUS:
             self._died(member, generation, event.status, now)
-        if member.role is Role.WORKER and generation.plan.die_on_no_workers:
-            self._stop_without_workers(now)
-
-    def _stop_without_workers(self, now: float) -> None:
-        workers = any(
-            member.role is Role.WORKER
-            for generation in self.fleet.generations()
-            for member in generation.members.values()
-        )
-        if not (workers or self.is_stopping):
-            self.fleet.log("no more workers running: exiting, as die-on-no-workers asks")
-            self._stop(brutal=True, why="", now=now)
+        dies = generation.plan.die_on_no_workers and member.role is Role.WORKER
+        if dies and not self.is_stopping and not fleet.has_members(Role.WORKER):
+            self._stop(brutal=True, why=" (no more workers running)", now=now)
 
     def _died(
         self, member: Member, generation: Generation, status: int | None, now: float

@@ -33,7 +33,6 @@ FOREIGN = {
     "call-post-jail": Elsewhere("calls a C function or mounts a file system"),
     "call-pre-app": Elsewhere("calls a C function or mounts a file system"),
     "call-pre-jail": Elsewhere("calls a C function or mounts a file system"),
-    "cap": Elsewhere("jails, capabilities and namespaces"),
     "cgi": Elsewhere("CGI"),
     "cgi-allowed-ext": Elsewhere("CGI"),
     "cgi-async-max-attempts": Elsewhere("CGI", Takes.NOTHING),

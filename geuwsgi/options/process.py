@@ -14,6 +14,11 @@ class Process(Section):
         "give each process a title that tells what it is", FLAG
     )
     binsh: tuple[str, ...] = option("run commands with this shell", TEXTS)
+    cap: str | None = option(
+        "keep these Linux capabilities when the user changes: name,name",
+        TEXT,
+        differs="the names are those of capabilities(7); root without uid gets them back at an exec",
+    )
     chdir: str | None = option(
         "change to this directory before applications are loaded", TEXT
     )

@@ -30,6 +30,7 @@ _TITLE_ROOM = " " * 256
 class Boot:
     """``master_pid`` is 0 and ``control_fd`` NO_FD in a process without a master.
 
+    ``shell`` is code to run in place of serving, or empty for a shell; None serves.
     ``held`` has the descriptors of copied files (`geuwsgi.net.heldfiles`).
     ``configuration`` and ``listeners`` are the texts of ``Configuration.to_json`` and
     ``listeners.to_wire``, ``commons`` is what ``Commons.to_wire`` returns.
@@ -47,6 +48,7 @@ class Boot:
     title: str = ""
     commons: dict[str, Any] = field(default_factory=dict)
     held: dict[str, int] = field(default_factory=dict)
+    shell: str | None = None
 
     def write(self) -> int:
         """Put it into an anonymous file; the caller closes the descriptor."""

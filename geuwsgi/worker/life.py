@@ -44,6 +44,7 @@ from geuwsgi.worker.channel import Control, MasterGone
 from geuwsgi.worker.memory import read_memory, read_shares
 from geuwsgi.worker.messages import Kind, Message
 from geuwsgi.worker.stacks import StackReporter
+from geuwsgi.worker.tracebacker import Tracebacker
 
 if TYPE_CHECKING:
     from geuwsgi.background.inbox import Serving
@@ -104,6 +105,7 @@ class Life:
         self._control: Control | None = None
         self._server: Serving | None = None
         self._slot: ScoreboardSlot | None = None
+        self._tracebacker: Tracebacker | None = None
         self._begun_at = time.monotonic()
         self._retiring = False
         self._paused = False
@@ -287,7 +289,14 @@ class Life:
         mercy = self._instance.settings.reload.worker_reload_mercy
         for number in (signal.SIGQUIT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
-        StackReporter(str(self._order), self._instance.live_requests).install()
+        reporter = StackReporter(str(self._order), self._instance.live_requests)
+        reporter.install()
+        prefix = self._instance.settings.workers.py_tracebacker
+        if prefix and self._order.role == "worker":
+            self._tracebacker = Tracebacker(
+                f"{prefix}{self._order.number}", reporter.report, _print_line
+            )
+            self._tracebacker.start()
         on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
         on(signal.SIGUSR1, self._log_statistics)
         interrupted = Ending("stop", 0.0, SIGNALLED)
@@ -365,6 +374,8 @@ class Life:
 
     def _say_goodbye(self) -> None:
         """Run what the application registered for the end, within a limit."""
+        if self._tracebacker is not None:
+            self._tracebacker.close()
         last_words = gevent.spawn(self._run_exit_hooks)
         last_words.join(timeout=ATEXIT_LIMIT_S)
         if not last_words.ready():
@@ -377,6 +388,10 @@ class Life:
         self._instance.run_atexit_hook()
         if not self._instance.settings.process.skip_atexit:
             atexit._run_exitfuncs()
+
+
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _wait_for_parent(master_pid: int, limit_s: float = 1.0) -> None:

@@ -13,6 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import StartupError
+from geuwsgi.worker.capabilities import (
+    NAMES,
+    keep_over_user_change,
+    parse_capabilities,
+    take_only,
+)
 
 if TYPE_CHECKING:
     from geuwsgi.options import Process
@@ -31,6 +37,7 @@ class Privileges:
     more_gids: tuple[int, ...] = ()
     with_users_groups: bool = True
     chroot: str = ""
+    capabilities: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, process: Process) -> Privileges:
@@ -43,6 +50,7 @@ class Privileges:
             more_gids=tuple(find_gid(name) for name in process.add_gid),
             with_users_groups=not process.no_initgroups,
             chroot=process.chroot or "",
+            capabilities=parse_capabilities(process.cap) if process.cap else (),
         )
 
     @classmethod
@@ -99,9 +107,15 @@ class Privileges:
                 lines.append("*** WARNING: gid stays 0 (use the --gid option) ***")
         elif self.more_gids:
             os.setgroups(self.more_gids)
+        if self.capabilities:
+            keep_over_user_change()
         if self.uid is not None:
             os.setuid(self.uid)
             lines.append(f"setuid() to {self.uid}")
+        if self.capabilities:
+            take_only(self.capabilities)
+            kept = ", ".join(NAMES[number] for number in self.capabilities)
+            lines.append(f"capabilities kept: {kept}")
         return lines
 
     def _take_groups(self, gid: int) -> None:

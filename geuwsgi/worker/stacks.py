@@ -56,7 +56,7 @@ class StackReporter:
         sys.stderr.write(self.report(getcurrent()))
         sys.stderr.flush()
 
-    def report(self, running: greenlet) -> str:
+    def report(self, running: greenlet | None = None) -> str:
         """The requests in flight, ``running`` marked if it is one of them."""
         lines = [f"*** {self._name} (pid: {os.getpid()}) status ***"]
         for request in self._live():

@@ -29,6 +29,7 @@ from geuwsgi.worker.fork import die_with_parent, fork_grandchild
 from geuwsgi.worker.instance import Instance
 from geuwsgi.worker.life import Life, Order
 from geuwsgi.worker.messages import Decoder, Kind, Message, encode
+from geuwsgi.worker.shell import run_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,9 @@ def run(boot_fd: int) -> NoReturn:
 
 def _be_lone(instance: Instance) -> int:
     instance.load()
+    if instance.boot.shell is not None:
+        run_shell(instance.boot.shell)
+        return 0
     return Life(instance, Order(serial=0, slot=0, role="worker", number=1), None).run()
 
 

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from geuwsgi.master.watch import Ask, Execute, HubWatch, Pulse, Report
+from geuwsgi.testing.client import Client, connect
 from tests.master.site import Site
 
 
@@ -93,3 +94,20 @@ def test_max_requests_replaces_before_it_ends(site: Site) -> None:
     with site.load(2):
         server.wait_for_log("is due for max-requests")
         server.wait_for_log("Respawned uWSGI worker 1", count=2, timeout=30)
+
+
+@pytest.mark.e2e
+def test_a_socket_tells_what_a_blocked_worker_does(site: Site) -> None:
+    server = site.start("py-tracebacker = %d/stacks\n", workers=1)
+    path = site.directory / "stacks1"
+    with Client(site.address) as client:
+        client.send(b"GET /block?20 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        told = ""
+        while "GET /block?20 since" not in told or "time.perf_counter()" not in told:
+            with connect(str(path)) as asking:
+                told = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
+    assert told.startswith("*** uWSGI Python tracebacker output ***")
+    os.kill(site.worker_pid(1), signal.SIGKILL)
+    assert site.version() == "one"  # its successor serves
+    assert server.stop(signal.SIGTERM) == 0
+    assert not path.exists()

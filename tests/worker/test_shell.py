@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from geuwsgi.testing.process import GEUWSGI, ServerProcess
+
+__all__ = ["ServerProcess"]  # it starts what a server starts: slow
+
+
+def ask(directory: Path, option: str, typed: str) -> subprocess.CompletedProcess[str]:
+    (directory / "site_app.py").write_text(
+        "answer = 41\ndef application(environ, start_response):\n    return []\n"
+    )
+    return subprocess.run(
+        [*GEUWSGI, "--http-socket", "127.0.0.1:1", "-w", "site_app", option],
+        cwd=directory,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+
+def test_a_shell_has_the_application_and_opens_no_socket(tmp_path: Path) -> None:
+    typed = "import uwsgi, site_app\nprint('GOT', site_app.answer + 1, uwsgi.numproc)\n"
+    told = ask(tmp_path, "--pyshell", typed)
+    assert "GOT 42 1" in told.stdout, told
+    assert "bound to" not in told.stderr
+    assert told.returncode == 0
+
+
+def test_code_may_be_run_in_place_of_a_shell(tmp_path: Path) -> None:
+    told = ask(tmp_path, "--pyshell=import site_app; print('RAN', site_app.answer)", "")
+    assert "RAN 41" in told.stdout, told
+    assert told.returncode == 0
