@@ -121,12 +121,6 @@ INERT = {
     "use-abort": Elsewhere(
         "there is no C code of ours that could crash", Takes.NOTHING
     ),
-    "worker-exec": Elsewhere(
-        "workers serve requests; attach-daemon runs other programs"
-    ),
-    "worker-exec2": Elsewhere(
-        "workers serve requests; attach-daemon runs other programs"
-    ),
     "http-events": Elsewhere("one call of the system brings all that happened"),
     "http-buffer-size": Elsewhere("buffers have the size they need"),
     "http-uid": Elsewhere("all processes of an instance run as one user"),
