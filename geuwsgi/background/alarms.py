@@ -7,7 +7,8 @@ the doing is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class Alarm:
         if plugin not in PLUGINS:
             raise ConfigError(
                 f"alarm {name}: there is no plugin {plugin!r}, only"
-                f" {', '.join(PLUGINS)}"
+                f" {', '.join(PLUGINS)}; cmd gives any program the message"
             )
         if plugin in ("mule", "signal") and argument and not argument.isdecimal():
             raise ConfigError(f"alarm {name}: {argument!r} is no number")
@@ -106,3 +107,68 @@ class Alarms:
         self._last[key] = now
         self.actions[alarm.plugin](alarm, message)
         return True
+
+
+# What alarms write themselves must not raise them again.
+_OWN_LINES = (b"ALARM:", b"[uwsgi-alarm")
+
+
+@dataclass(frozen=True)
+class LogAlarm:
+    """Which alarms a line of ``alarm-log`` or ``not-alarm-log`` is about."""
+
+    names: tuple[str, ...]
+    pattern: re.Pattern[bytes]
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> LogAlarm:
+        """Return what ``alarm[,alarm] regexp`` says. Raises ConfigError."""
+        names, _, pattern = text.strip().partition(" ")
+        if not pattern.strip():
+            raise ConfigError(f"{option} is: alarm regexp, not {text!r}")
+        try:
+            compiled = re.compile(pattern.strip().encode())
+        except re.error as exc:
+            raise ConfigError(f"{option}: {pattern!r}: {exc}") from exc
+        return cls(tuple(filter(None, names.split(","))), compiled)
+
+
+class LogAlarms:
+    """Finds the alarms that lines of the log raise.
+
+    A line that ``not-alarm-log`` matches does not raise the alarms named there,
+    wherever the line of the option stands.
+    """
+
+    def __init__(self, raising: Iterable[str], sparing: Iterable[str]) -> None:
+        """Raises ConfigError."""
+        self._raising = [LogAlarm.parse(text, "alarm-log") for text in raising]
+        self._sparing = [LogAlarm.parse(text, "not-alarm-log") for text in sparing]
+
+    def __bool__(self) -> bool:
+        return bool(self._raising)
+
+    def names(self) -> Iterator[str]:
+        """Yield every alarm that is named, for checking."""
+        for one in (*self._raising, *self._sparing):
+            yield from one.names
+
+    def raised_by(self, line: bytes) -> list[str]:
+        """Return the alarms to run for a line, in the order of the options."""
+        if line.startswith(_OWN_LINES):
+            return []
+        found = [
+            name
+            for one in self._raising
+            if one.pattern.search(line)
+            for name in one.names
+        ]
+        if not found:
+            return []
+        spared = {
+            name
+            for one in self._sparing
+            if one.pattern.search(line)
+            for name in one.names
+        }
+        return [name for name in dict.fromkeys(found) if name not in spared]

@@ -231,6 +231,12 @@ class Stream:
             )
             for logger_id, sink in sinks
         ]
+        self._ear: Callable[[bytes], None] | None = None
+        self._is_plain = self._find_out_if_plain()
+
+    def hear(self, callback: Callable[[bytes], None] | None) -> None:
+        """Call back with each line, whoever gets it; None: no more."""
+        self._ear = callback
         self._is_plain = self._find_out_if_plain()
 
     @property
@@ -247,7 +253,7 @@ class Stream:
 
     def _find_out_if_plain(self) -> bool:
         """Whether lines need not be looked at one by one."""
-        if len(self._loggers) != 1 or self._keep or self._drop:
+        if len(self._loggers) != 1 or self._keep or self._drop or self._ear:
             return False
         (logger,) = self._loggers
         return (
@@ -256,6 +262,8 @@ class Stream:
 
     def write(self, line: bytes) -> None:
         """Give one line, with its newline, to the loggers it is for."""
+        if self._ear is not None:
+            self._ear(line)
         if self._keep and not any(p.search(line) for p in self._keep):
             return
         if self._drop and any(p.search(line) for p in self._drop):

@@ -17,7 +17,7 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from geuwsgi.errors import StartupError
@@ -130,6 +130,12 @@ class Output:
         _redirect(sink.fileno())
         self._file = sink
 
+    def hear(self, callback: Callable[[bytes], None] | None) -> None:
+        """Call back with each line, before it is written; None: no more.
+
+        Only with log-master does a line come by here.
+        """
+
     def read(self, fd: int) -> None:
         """Take what ``fd``, one of ``readers``, has."""
 
@@ -220,6 +226,11 @@ class MasterOutput(Output):
             stream.replace(self._default, sink)
         self._default.close()
         self._default = sink
+
+    def hear(self, callback: Callable[[bytes], None] | None) -> None:
+        """See Output."""
+        for stream in self._all_streams():
+            stream.hear(callback)
 
     def read(self, fd: int) -> None:
         """See Output."""

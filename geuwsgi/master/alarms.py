@@ -1,4 +1,4 @@
-"""The duty that runs alarms: those that processes raise, and those of sockets."""
+"""The duty that runs alarms: of processes, of sockets, of lines of the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from geuwsgi.background.alarms import Alarm, Alarms, decode_raise
+from geuwsgi.background.alarms import Alarm, Alarms, LogAlarms, decode_raise
 from geuwsgi.errors import ConfigError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared
@@ -38,6 +38,10 @@ class AlarmDuty(Duty):
             },
             options.alarm_freq,
         )
+        self._for_log = LogAlarms(options.alarm_log, options.not_alarm_log)
+        for name in self._for_log.names():
+            if name not in self._alarms.alarms:
+                raise ConfigError(f"alarm-log: there is no alarm {name!r}")
         self._for_backlog = options.alarm_backlog
         self._for_fds = [_parse_fd(line) for line in options.alarm_fd]
         self._desk: Desk | None = None
@@ -48,6 +52,9 @@ class AlarmDuty(Duty):
         desk.watch(self._boxes.alarm_messages.fileno(), self._read)
         for name, fileno, size, message in self._for_fds:
             desk.watch(fileno, lambda a=(name, fileno, size, message): self._fd(*a))  # type: ignore[misc]
+
+        if self._for_log:
+            desk.hear_log(self._hear)
 
     def tick(self, now: float) -> None:
         if not self._for_backlog or now < self._next:
@@ -65,6 +72,8 @@ class AlarmDuty(Duty):
 
     def end(self) -> None:
         if self._desk is not None:
+            if self._for_log:
+                self._desk.hear_log(None)
             self._desk.unwatch(self._boxes.alarm_messages.fileno())
             for _, fileno, _, _ in self._for_fds:
                 self._desk.unwatch(fileno)
@@ -76,6 +85,10 @@ class AlarmDuty(Duty):
                 return
             name, message = decode_raise(octets)
             self._alarms.run(name, message, time.monotonic())
+
+    def _hear(self, line: bytes) -> None:
+        for name in self._for_log.raised_by(line):
+            self._alarms.run(name, line.rstrip(b"\r\n"), time.monotonic())
 
     def _fd(self, name: str, fileno: int, size: int, message: str) -> None:
         received = os.read(fileno, size)

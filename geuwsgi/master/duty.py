@@ -56,6 +56,12 @@ class Desk(Protocol):
     def toggle_subscriptions(self) -> None:
         """Stop announcing this instance to routers, or begin again."""
 
+    def hear_log(self, callback: Callable[[bytes], None] | None) -> None:
+        """Call back with each line of the log, until told None.
+
+        Only with log-master does the master see the lines.
+        """
+
     def reopen_logs(self) -> None: ...
 
     def rotate_logs(self) -> None: ...

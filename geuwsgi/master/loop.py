@@ -228,6 +228,9 @@ class Master:
         for duty in self._duties:
             duty.toggle_subscriptions()
 
+    def hear_log(self, callback: Callable[[bytes], None] | None) -> None:
+        self._output.hear(callback)
+
     def reopen_logs(self) -> None:
         self._output.reopen()
 

@@ -7,37 +7,9 @@ completes the sentence "accepted, not in effect yet: …".
 from __future__ import annotations
 
 _WAITING = {
-    "modifiers of listeners are always 0 so far": """
-        fastcgi-modifier1
-        fastcgi-modifier2
-        http-socket-modifier1
-        http-socket-modifier2
-        https-socket-modifier1
-        https-socket-modifier2
-        raw-modifier1
-        raw-modifier2
-        scgi-modifier1
-        scgi-modifier2
-        allowed-modifiers
-        remap-modifier
-    """,
-    "this property of sockets is not set yet": """
-        map-socket
-        no-fd-passing
-        so-send-timeout
-    """,
     "requests are not sent on to other servers yet": """
         http-stud-prefix
         http-zerg
-    """,
-    "TLS sessions are OpenSSL's business so far": """
-        ssl-session-timeout
-        ssl-session-use-cache
-        ssl-verbose
-        ssl-verify-depth
-    """,
-    "this limit is not watched yet": """
-        response-headers-limit
     """,
     "this step of the start is not taken yet": """
         binsh
@@ -48,20 +20,6 @@ _WAITING = {
         py-master-check-signals
         py-programname
         python-raw
-        vhost-host
-    """,
-    "exceptions and writes are handled in one way so far": """
-        exception-handler
-        post-buffering-bufsize
-        start_response-nodelay
-        upload-progress
-        write-errors-exception-only
-        write-errors-tolerance
-        wsgi-accept-buffer
-        wsgi-strict
-    """,
-    "static files are served without it so far": """
-        static-cache-paths-name
     """,
     "the cache does without it so far": """
         check-cache
@@ -79,10 +37,6 @@ _WAITING = {
     "no agent answers over SNMP yet": """
         snmp
         snmp-community
-    """,
-    "this alarm is not raised yet": """
-        alarm-log
-        not-alarm-log
     """,
     "hooks do not run yet": """
         hook-as-gateway

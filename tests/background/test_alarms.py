@@ -6,6 +6,7 @@ from geuwsgi.background.alarms import (
     PLUGINS,
     Alarm,
     Alarms,
+    LogAlarms,
     decode_raise,
     encode_raise,
 )
@@ -59,3 +60,23 @@ def test_wrong_lines_are_refused(line: str) -> None:
 def test_raising_goes_through_a_box() -> None:
     assert decode_raise(encode_raise("näme", b"te\0xt")) == ("näme", b"te\0xt")
     assert len(encode_raise("x", b"y" * 100_000)) < 10_000
+
+
+def test_lines_of_the_log_raise_alarms() -> None:
+    alarms = LogAlarms(
+        ["one,two ^ERROR", "two disk", "three [0-9]+ ms"],
+        ["two harmless", "other x"],
+    )
+    assert alarms.raised_by(b"ERROR on the disk\n") == ["one", "two"]
+    assert alarms.raised_by(b"ERROR, but harmless\n") == ["one"]
+    assert alarms.raised_by(b"ERROR 17 ms\n") == ["one", "two", "three"]
+    assert alarms.raised_by(b"no ERROR\n") == []
+    assert alarms.raised_by(b"ALARM: the disk\n") == []
+    assert list(LogAlarms(["a,b x"], ["c y"]).names()) == ["a", "b", "c"]
+    assert not LogAlarms([], ["c y"])
+
+
+@pytest.mark.parametrize("line", ["", "one", "one ", "one (x"])
+def test_wrong_lines_about_the_log_are_refused(line: str) -> None:
+    with pytest.raises(ConfigError, match="alarm-log"):
+        LogAlarms([line], [])

@@ -25,6 +25,7 @@ class PaperDesk:
         self.wanted = 0
         self.pidfiles_written = 0
         self.logs: list[str] = []
+        self.ear: Callable[[bytes], None] | None = None
         self.clock = time.monotonic
 
     def ask(self, request: Request, why: str) -> None:
@@ -58,14 +59,14 @@ class PaperDesk:
     def toggle_subscriptions(self) -> None:
         self.logs.append("subscriptions")
 
-    def toggle_subscriptions(self) -> None:
-        self.logs.append("subscriptions")
-
     def log_statistics(self) -> None:
         self.logs.append("statistics")
 
     def sections(self) -> dict[str, Any]:
         return {}
+
+    def hear_log(self, callback: Callable[[bytes], None] | None) -> None:
+        self.ear = callback
 
     def reopen_logs(self) -> None:
         self.logs.append("reopen")
