@@ -133,6 +133,19 @@ def make_context(certificate: Certificate, options: TlsOptions) -> ssl.SSLContex
     return context
 
 
+def choose_by_name(
+    context: ssl.SSLContext,
+    choose: Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None],
+) -> None:
+    """Have ``choose`` called with a connection and the name that its client asks for.
+
+    In a patched process the class of contexts is gevent's, which expects its own
+    sockets where here are connections in memory: so its base is told.
+    """
+    base = next(kind for kind in type(context).__mro__ if kind.__module__ == "_ssl")
+    vars(base)["sni_callback"].__set__(context, choose)
+
+
 def _require(*paths: str) -> None:
     for path in paths:
         if path:
@@ -235,7 +248,7 @@ class ServerContexts:
     def _watch(self, loaded: _Loaded) -> None:
         # With nothing to choose from, the handshake need not come by here.
         if self._names or self._patterns or self._options.sni_dir:
-            loaded.context.sni_callback = self._choose
+            choose_by_name(loaded.context, self._choose)
 
     def _choose(
         self,

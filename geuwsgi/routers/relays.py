@@ -19,6 +19,7 @@ import gevent
 
 from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.net.stream import Stream
+from geuwsgi.net.tls import ServerContexts, choose_by_name
 from geuwsgi.net.tlsstream import TlsStream
 from geuwsgi.offload.upstream import Connector, Upstream, UpstreamError
 from geuwsgi.protocol.uwsgi import (
@@ -31,7 +32,6 @@ from geuwsgi.protocol.uwsgi import (
 if TYPE_CHECKING:
     import _socket
 
-    from geuwsgi.net.tls import ServerContexts
     from geuwsgi.routers.nodes import Node
     from geuwsgi.routers.routes import Routes
 
@@ -390,5 +390,5 @@ def tls_stream(
             names[connection] = name.lower().rstrip(".")
         connection.context = contexts.context_for(name)
 
-    context.sni_callback = chosen
+    choose_by_name(context, chosen)
     return TlsStream(sock, hub, context)

@@ -45,6 +45,17 @@ def application(tmp_path: Path) -> Path:
     return path
 
 
+def receive(client: socket.socket, size: int) -> bytes:
+    """Exactly so many bytes, fewer at the end."""
+    received = b""
+    while len(received) < size:
+        block = client.recv(size - len(received))
+        if not block:
+            break
+        received += block
+    return received
+
+
 class Backend:
     """A server in a thread that answers uwsgi packets with its name and the path."""
 
@@ -81,11 +92,11 @@ class Backend:
                     continue
 
     def _serve(self, client: socket.socket) -> None:
-        modifier1, size, _ = decode_header(client.recv(4, socket.MSG_WAITALL))
+        modifier1, size, _ = decode_header(receive(client, 4))
         variables: dict[str, object] = {}
-        decode_vars(client.recv(size, socket.MSG_WAITALL), variables)
+        decode_vars(receive(client, size), variables)
         length = int(str(variables.get("CONTENT_LENGTH") or 0))
-        body = client.recv(length, socket.MSG_WAITALL) if length else b""
+        body = receive(client, length)
         self.requests += 1
         path = variables.get("PATH_INFO", "")
         client.sendall(
