@@ -53,7 +53,7 @@ def make_duties(
         _statistics_duty(prepared, started_on, log),
         pushing_duty(prepared, started_on=started_on, log=log),
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
-        loyalty_duty(settings, prepared.environ, log),
+        loyalty_duty(prepared, log),
         subscribing_duty(prepared.configuration, prepared.listeners, log),
         zerg_duty(settings, prepared.listeners, log),
         *zerg_pool_duties(settings, socket_options_of(settings), log),

@@ -8,6 +8,7 @@ it *asks*, and the policy decides.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,13 @@ from geuwsgi.master.inquiry import Deliver
 
 if TYPE_CHECKING:
     from geuwsgi.master.processes import MemberProcess
+
+
+class Word(enum.Enum):
+    """What one duty may have all others hear."""
+
+    HELP = "ask the emperor for reinforcements"
+    SEARCH = "look for vassals at once"
 
 
 class Desk(Protocol):
@@ -44,6 +52,9 @@ class Desk(Protocol):
 
     def put(self, event: Event) -> None:
         """Tell the policy what was noticed."""
+
+    def tell_duties(self, word: Word) -> None:
+        """Have all duties hear a word."""
 
     def raise_signal(self, number: int) -> None:
         """Send a uwsgi signal to whoever the application registered for it."""
@@ -105,6 +116,9 @@ class Duty:
     def next_deadline(self) -> float:
         """When ``tick`` is due before its time, monotonic seconds; infinity: never."""
         return math.inf
+
+    def hear(self, word: Word) -> None:
+        """Another duty has said something that may concern this one."""
 
     def learn_sources(self, files: Mapping[str, int]) -> None:
         """A process was loaded from these files, modified at these nanoseconds."""

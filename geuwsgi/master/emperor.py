@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.master.audience import Bell, StatsDoor
 from geuwsgi.master.daemon import PidFile
-from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.duty import Desk, Duty, Word
+from geuwsgi.master.ondemand import Demand, Doors
+from geuwsgi.master.prepared import socket_options_of
 from geuwsgi.master.realm import (
     Candidate,
     Deed,
@@ -38,6 +41,7 @@ from geuwsgi.master.vassals import (
     Search,
     stop_command,
 )
+from geuwsgi.net.listeners import SocketOptions
 from geuwsgi.options import Hooks, Settings
 from geuwsgi.worker.hooks import HookRunner, actions_of
 
@@ -70,6 +74,10 @@ class Rule:
     hooks: Hooks
     always_drains: bool
     stop_hook: str
+    stats: str
+    bell: str
+    demand: Demand
+    sockets: SocketOptions
     environ: Mapping[str, str]
 
     @classmethod
@@ -85,6 +93,7 @@ class Rule:
                 max_throttle_s=options.emperor_max_throttle / 1000,
                 tolerance_s=options.emperor_curse_tolerance,
                 required_heartbeat_s=options.emperor_required_heartbeat,
+                reinforcements=options.emperor_broodlord,
                 minds_owners=options.emperor_tyrant,
             ),
             frequency_s=options.emperor_freq or 1.0,
@@ -92,6 +101,10 @@ class Rule:
             hooks=settings.hooks,
             always_drains=options.emperor_graceful_shutdown,
             stop_hook=options.vassals_stop_hook or "",
+            stats=options.emperor_stats or "",
+            bell=options.emperor_trigger_socket or "",
+            demand=Demand.of(options, directory),
+            sockets=socket_options_of(settings),
             environ=environ,
         )
 
@@ -113,20 +126,37 @@ class Emperor:
         self._processes: dict[str, _Process] = {}
         self._next_search = 0.0
         self._pidfile: PidFile | None = None
+        self._stats: StatsDoor | None = None
+        self._bell: Bell | None = None
+        self._doors = Doors(rule.sockets, court.watch, court.unwatch)
+        self._called: set[str] = set()
 
     def begin(self) -> None:
         """Write the pidfile and start the first vassals. Raises StartupError."""
         self._log("*** starting the emperor ***")
+        self._open_doors()
         if self.rule.pidfile:
             self._pidfile = PidFile(self.rule.pidfile)
             self._pidfile.write(os.getpid())
         self._run_hooks("emperor_start")
         self.tick(self._court.now())
 
+    def _open_doors(self) -> None:
+        watch, unwatch = self._court.watch, self._court.unwatch
+        if self.rule.stats:
+            self._stats = StatsDoor(self.rule.stats, self.statistics, watch, unwatch)
+            name = self._stats.listener.name
+            self._log(f"*** emperor stats server enabled on {name} ***")
+        if self.rule.bell:
+            self._bell = Bell(self.rule.bell, self.search_now, watch, unwatch)
+
     def adopt(self, rule: Rule) -> None:
         """Go on by other rules; they hold for vassals that start from now on."""
-        self.rule = rule
+        former, self.rule = self.rule, rule
         self.realm.laws = rule.laws
+        if (former.stats, former.bell) != (rule.stats, rule.bell):
+            self._close_doors()
+            self._open_doors()
         self.search_now()
 
     def search_now(self) -> None:
@@ -140,6 +170,7 @@ class Emperor:
         if now >= self._next_search:
             self._next_search = now + self.rule.frequency_s
             self._do(self.realm.see(self.rule.search.run(), now))
+            self._doors.keep_only(self.realm.vassals)
         self._do(self.realm.tick(now))
 
     def reload(self) -> None:
@@ -159,13 +190,26 @@ class Emperor:
             self._court.dismiss(process.pid, self.rule.laws.tolerance_s)
             # The socket stays open: its end would be taken for ours.
             self._court.unwatch(process.channel.fileno())
-        self._remove_pidfile()
+        self._bury()
 
     def close(self) -> None:
         """Forget the vassals; those that live see that their emperor is gone."""
         for path in list(self._processes):
             self._forget(path)
-        self._remove_pidfile()
+        self._bury()
+
+    def _bury(self) -> None:
+        self._doors.keep_only(())
+        self._close_doors()
+        if self._pidfile is not None:
+            self._pidfile.remove(os.getpid())
+            self._pidfile = None
+
+    def _close_doors(self) -> None:
+        for door in (self._stats, self._bell):
+            if door is not None:
+                door.close()
+        self._stats = self._bell = None
 
     def statistics(self) -> dict[str, object]:
         """What emperor-stats tells, under uWSGI's names."""
@@ -227,8 +271,10 @@ class Emperor:
                 self._tell(deed)
 
     def _start(self, vassal: Candidate) -> None:
-        self._run_hooks("as_emperor_before_vassal", self._hook_environ(vassal))
         try:
+            if self._puts_to_sleep(vassal):
+                return
+            self._run_hooks("as_emperor_before_vassal", self._hook_environ(vassal))
             pid, channel = self._spawn(vassal)
         except (OSError, GeuwsgiError) as exc:
             reason = getattr(exc, "strerror", None) or str(exc)
@@ -244,6 +290,24 @@ class Emperor:
             self._run(line, environ)
         self._run_hooks("as_emperor", environ)
 
+    def _puts_to_sleep(self, vassal: Candidate) -> bool:
+        """Listen in the place of a vassal on demand that nobody has called."""
+        path = vassal.path
+        if path in self._called or self.realm.vassals[path].helps:
+            return False
+        address = self.rule.demand.address_of(vassal)
+        if not address:
+            self._doors.close(path)
+            return False
+        self._doors.listen(path, address, lambda: self._is_called(path))
+        self._do(self.realm.sleeps(path))
+        self._run_hooks("as_on_demand_vassal", self._hook_environ(vassal))
+        return True
+
+    def _is_called(self, path: str) -> None:
+        self._called.add(path)
+        self._do(self.realm.is_called(path, self._court.now()))
+
     def _spawn(self, vassal: Candidate) -> tuple[int, socket.socket]:
         recruiting = self.rule.recruiting
         owner = recruiting.owner(vassal)
@@ -252,6 +316,7 @@ class Emperor:
                 raise StartupError(f"only root can run it as its owner, uid {owner[0]}")
             owner = None
         uid, gid = owner or (None, None)
+        door = self._doors.pass_on(vassal.path)
         ours, theirs = socket.socketpair()
         try:
             environ = self._environ()
@@ -260,7 +325,7 @@ class Emperor:
             environ[EMPEROR_FD] = str(theirs.fileno())
             process = subprocess.Popen(
                 recruiting.arguments(vassal),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if door is None else door,
                 cwd=vassal.directory or None,
                 env=environ,
                 pass_fds=(theirs.fileno(),),
@@ -334,22 +399,19 @@ class Emperor:
         if process.channel.fileno() >= 0:
             self._read(path)  # its last words
         self._forget(path)
+        self._called.discard(path)
         vassal = self.realm.vassals[path].candidate
         if self.rule.stop_hook:
             line = stop_command(self.rule.stop_hook, vassal.name)
             self._run(line, self._hook_environ(vassal))
         self._do(self.realm.exited(path, status, self._court.now()))
+        self._doors.keep_only(self.realm.vassals)
 
     def _forget(self, path: str) -> None:
         channel = self._processes.pop(path).channel
         if channel.fileno() >= 0:
             self._court.unwatch(channel.fileno())
             channel.close()
-
-    def _remove_pidfile(self) -> None:
-        if self._pidfile is not None:
-            self._pidfile.remove(os.getpid())
-            self._pidfile = None
 
 
 class EmperorDuty(Duty):
@@ -373,6 +435,10 @@ class EmperorDuty(Duty):
         if self._emperor is not None and successor._rule != self._rule:
             self._rule = successor._rule
             self._emperor.adopt(self._rule)
+
+    def hear(self, word: Word) -> None:
+        if word is Word.SEARCH and self._emperor is not None:
+            self._emperor.search_now()
 
     def next_deadline(self) -> float:
         assert self._emperor is not None

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 
 from geuwsgi.errors import StartupError
-from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.duty import Desk, Duty, Word
 from geuwsgi.master.events import Request
 from geuwsgi.options import Settings
 
@@ -35,8 +35,6 @@ _REQUESTS = {
 # Letters of uWSGI that ask for what does not exist here.
 _WITHOUT_MEANING = {
     "f": "the master is never forked anew: a reload starts fresh interpreters",
-    "B": "an emperor has no reinforcements to send",
-    "E": "an emperor looks for vassals every emperor-freq seconds",
 }
 
 
@@ -57,6 +55,8 @@ class FifoDuty(Duty):
             "L": lambda desk: desk.rotate_logs(),
             "P": lambda desk: desk.write_pidfiles(),
             "S": lambda desk: desk.toggle_subscriptions(),
+            "B": lambda desk: desk.tell_duties(Word.HELP),
+            "E": lambda desk: desk.tell_duties(Word.SEARCH),
         }
 
     def begin(self, desk: Desk) -> None:

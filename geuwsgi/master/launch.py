@@ -32,7 +32,11 @@ from geuwsgi.master.prepared import (
 )
 from geuwsgi.master.steps import take_locks, write_files
 from geuwsgi.master.throne import Throne
-from geuwsgi.net.inherited import InheritedSocket, take_inherited
+from geuwsgi.net.inherited import (
+    InheritedSocket,
+    take_inherited,
+    take_standard_input,
+)
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.options import Settings
 from geuwsgi.routers.plan import active_kinds
@@ -147,7 +151,7 @@ class _Launch:
         write_files(process.file_write)
         try:
             environ = dict(self.command.environ)
-            inherited = take_inherited(environ, os.getpid())
+            inherited = take_inherited(environ, os.getpid()) + take_standard_input()
             # Whoever passed them holds them too: what a reload closes could never be
             # opened again.
             self.held = [InheritedSocket(os.dup(s.fd), s.name) for s in inherited]
@@ -273,7 +277,6 @@ class _Launch:
         throne = Throne(
             rule,
             log,
-            stats=options.emperor_stats or "",
             every_turn=self.output.tick,
         )
         status = throne.run()

@@ -24,7 +24,7 @@ from geuwsgi.log.output import Output
 from geuwsgi.master import events as ev
 from geuwsgi.master.crew import Crew, signal_process
 from geuwsgi.master.duties import make_duties
-from geuwsgi.master.duty import Duty
+from geuwsgi.master.duty import Duty, Word
 from geuwsgi.master.events import Action, Event, Request, Role
 from geuwsgi.master.generation import Stage
 from geuwsgi.master.inquiry import Deliver, Inquiries
@@ -230,6 +230,10 @@ class Master:
 
     def hear_log(self, callback: Callable[[bytes], None] | None) -> None:
         self._output.hear(callback)
+
+    def tell_duties(self, word: Word) -> None:
+        for duty in self._duties:
+            duty.hear(word)
 
     def reopen_logs(self) -> None:
         self._output.reopen()

@@ -10,17 +10,23 @@ import math
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.duty import Desk, Duty, Word
 from geuwsgi.master.emperor import EMPEROR_FD
 from geuwsgi.master.events import Request
+from geuwsgi.master.prepared import Prepared
+from geuwsgi.master.processes import MemberProcess
 from geuwsgi.master.realm import Command, Sign
-from geuwsgi.options import Settings
+from geuwsgi.net.backlog import waiting_connections
+from geuwsgi.net.listeners import Listener
+from geuwsgi.shared import scoreboard as sb
 from geuwsgi.worker.hooks import HookRunner, actions_of
 
 _LOOK_S: Final = 0.05  # while the first worker is awaited
+_PATIENCE_S: Final = 5.0  # for help that is on its way
 
 _REQUESTS: Final = {
     Command.STOP: Request.BRUTAL_STOP,
@@ -29,14 +35,64 @@ _REQUESTS: Final = {
 }
 
 
+@dataclass(slots=True)
+class Distress:
+    """When a vassal needs help: all its cores are busy, or too many visitors wait.
+
+    ``busy_limit_s`` and ``backlog`` 0 are no reasons. Help is asked for at most every
+    ``busy_limit_s``, and never twice within a moment.
+    """
+
+    busy_limit_s: float
+    backlog: int
+    cores: int
+    listeners: Sequence[Listener]
+    busy_since: float = math.inf
+    silent_until: float = 0.0
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Distress:
+        options = prepared.settings.emperor
+        return cls(
+            busy_limit_s=options.vassal_sos,
+            backlog=options.vassal_sos_backlog,
+            cores=prepared.plan.cores,
+            listeners=prepared.listeners,
+        )
+
+    def is_there(self, workers: Sequence[MemberProcess], now: float) -> bool:
+        """Whether to ask for help at ``now``."""
+        if not workers or not (self.busy_limit_s or self.backlog):
+            return False
+        if any(worker.row[sb.CORES_BUSY] < self.cores for worker in workers):
+            self.busy_since = math.inf
+        else:
+            self.busy_since = min(self.busy_since, now)
+        if now < self.silent_until:
+            return False
+        is_long = 0 < self.busy_limit_s <= now - self.busy_since
+        if not (is_long or self._is_crowded()):
+            return False
+        self.silent_until = now + max(self.busy_limit_s, _PATIENCE_S)
+        return True
+
+    def _is_crowded(self) -> bool:
+        return self.backlog > 0 and any(
+            waiting_connections(listener.socket)[0] >= self.backlog
+            for listener in self.listeners
+        )
+
+
 class LoyaltyDuty(Duty):
     """Obeys, and reports. Goes on through reloads."""
 
     def __init__(
-        self, fileno: int, settings: Settings, log: Callable[[str], None]
+        self, fileno: int, prepared: Prepared, log: Callable[[str], None]
     ) -> None:
+        settings = prepared.settings
         self.key = ("loyalty", fileno)
         self._fileno = fileno
+        self._distress = Distress.of(prepared)
         self._hooks = settings.hooks
         self._heartbeat_s = settings.emperor.heartbeat
         self._log = log
@@ -56,6 +112,7 @@ class LoyaltyDuty(Duty):
 
     def follow(self, successor: Duty) -> None:
         assert isinstance(successor, LoyaltyDuty)
+        self._distress = successor._distress
         self._hooks = successor._hooks
         self._heartbeat_s = successor._heartbeat_s
         self._next_heartbeat = 0.0
@@ -79,6 +136,18 @@ class LoyaltyDuty(Duty):
         if self._is_ready and self._heartbeat_s and now >= self._next_heartbeat:
             self._next_heartbeat = now + self._heartbeat_s
             self._say(Sign.HEARTBEAT)
+        if self._is_ready and self._distress.is_there(
+            self._desk.serving_workers(), now
+        ):
+            self._ask_for_help()
+
+    def hear(self, word: Word) -> None:
+        if word is Word.HELP:
+            self._ask_for_help()
+
+    def _ask_for_help(self) -> None:
+        self._log("asking the emperor for reinforcements...")
+        self._say(Sign.NEEDS_HELP)
 
     def end(self) -> None:
         """The emperor sees the end of the socket when the process ends."""
@@ -133,13 +202,11 @@ def is_vassal(environ: Mapping[str, str]) -> bool:
     return _emperor_fd(environ) is not None
 
 
-def loyalty_duty(
-    settings: Settings, environ: Mapping[str, str], log: Callable[[str], None]
-) -> LoyaltyDuty | None:
-    fileno = _emperor_fd(environ)
+def loyalty_duty(prepared: Prepared, log: Callable[[str], None]) -> LoyaltyDuty | None:
+    fileno = _emperor_fd(prepared.environ)
     if fileno is None:
         return None
-    return LoyaltyDuty(fileno, settings, log)
+    return LoyaltyDuty(fileno, prepared, log)
 
 
 def _emperor_fd(environ: Mapping[str, str]) -> int | None:

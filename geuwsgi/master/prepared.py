@@ -126,9 +126,7 @@ def prepare(
         or settings.emperor.emperor
         or (plan.members[Role.ROUTER] and not has_application(settings))
     ):
-        plan = replace(
-            plan, members={**plan.members, Role.WORKER: 0}, first_workers=0
-        )
+        plan = replace(plan, members={**plan.members, Role.WORKER: 0}, first_workers=0)
     known = {id(listener.socket) for listener in existing}
     for index, listener in enumerate(listeners):
         if id(listener.socket) not in known:

@@ -2,16 +2,21 @@
 
 Pure: it is told what was found, what vassals say and how they end, and returns what to
 do. A vassal is known by the path of its file. It *waits* (for its turn, or to be tried
-again), *runs*, or *ends* because it was told to; it is *wanted* as long as its file is
-there. Whatever happens to one vassal changes nothing for another.
+again), *sleeps* until somebody connects to its socket, *runs*, or *ends* because it was
+told to; it is *wanted* as long as its file is there. Whatever happens to one vassal
+changes nothing for another.
+
+A vassal that asks for help gets *reinforcements* (uWSGI: broodlord): further instances,
+of the section ``zerg`` of its file, which are not started again when they end.
 """
 
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 
@@ -66,21 +71,30 @@ class Laws:
     max_throttle_s: float = 180.0
     tolerance_s: float = 30.0
     required_heartbeat_s: float = 30.0
+    reinforcements: int = 0
     minds_owners: bool = False
     drains: bool = True
 
 
 class Stage(enum.Enum):
     WAITING = "waiting"
+    ASLEEP = "asleep"
     RUNNING = "running"
     ENDING = "ending"
 
 
+_WITHOUT_PROCESS: Final = (Stage.WAITING, Stage.ASLEEP)
+
+
 @dataclass(slots=True)
 class Vassal:
-    """One vassal, with or without a process. Times are monotonic seconds."""
+    """One vassal, with or without a process. Times are monotonic seconds.
+
+    ``helps`` is the path of the vassal that it is a reinforcement of, else empty.
+    """
 
     candidate: Candidate
+    helps: str = ""
     stage: Stage = Stage.WAITING
     start_at: float = 0.0
     kill_at: float = math.inf
@@ -97,7 +111,10 @@ class Vassal:
 
 @dataclass(slots=True)
 class Start:
-    """Start a process for this file; tell ``failed`` if there can be none."""
+    """Start a process for this file; tell ``failed`` if there can be none.
+
+    Or tell ``sleeps``, if there is to be one only when somebody connects.
+    """
 
     candidate: Candidate
 
@@ -149,8 +166,9 @@ class Realm:
                 self.vassals[path] = Vassal(candidate, start_at=now)
             else:
                 self._look_again(known, candidate, now)
-        for path in [path for path in self.vassals if path not in found]:
-            self._give_up(self.vassals[path], now)
+        for path, vassal in list(self.vassals.items()):
+            if (vassal.helps or path) not in found:
+                self._give_up(vassal, now)
         return self._start_due(now)
 
     def tick(self, now: float) -> list[Deed]:
@@ -172,7 +190,7 @@ class Realm:
             handler = self._hearings().get(sign)
             if handler is not None:
                 handler(vassal, now)
-        return self._done()
+        return self._start_due(now)
 
     def failed(self, path: str, reason: str, now: float) -> list[Deed]:
         """The process could not be started."""
@@ -181,6 +199,22 @@ class Realm:
         self._throttle(vassal, now)
         return self._done()
 
+    def sleeps(self, path: str) -> list[Deed]:
+        """There is to be no process before somebody connects."""
+        vassal = self.vassals[path]
+        vassal.stage = Stage.ASLEEP
+        vassal.starts -= 1
+        self._log(vassal, "is started when somebody connects")
+        return self._done()
+
+    def is_called(self, path: str, now: float) -> list[Deed]:
+        """Somebody connects to the socket of a vassal that sleeps."""
+        vassal = self.vassals[path]
+        if vassal.stage is Stage.ASLEEP:
+            vassal.stage = Stage.WAITING
+            vassal.start_at = now
+        return self._start_due(now)
+
     def exited(self, path: str, status: int, now: float) -> list[Deed]:
         """The process of the vassal has ended."""
         vassal = self.vassals[path]
@@ -188,7 +222,7 @@ class Realm:
         how = f"killed by signal {-status}" if status < 0 else f"status {status}"
         vassal.stage = Stage.WAITING
         vassal.kill_at = math.inf
-        if not vassal.is_wanted or self.is_stopping:
+        if not vassal.is_wanted or vassal.helps or self.is_stopping:
             del self.vassals[path]
             self._log(vassal, f"removed ({how})")
         elif status == EXILED or vassal.has_retired:
@@ -213,7 +247,7 @@ class Realm:
         again, self.is_stopping = self.is_stopping, True
         for path, vassal in list(self.vassals.items()):
             vassal.is_wanted = False
-            if vassal.stage is Stage.WAITING:
+            if vassal.stage in _WITHOUT_PROCESS:
                 del self.vassals[path]
             elif again and vassal.stage is Stage.ENDING and not gracefully:
                 self._deeds.append(Kill(path))
@@ -237,19 +271,23 @@ class Realm:
             self._end(vassal, Command.DRAIN, now)
         elif former.modified_ns != candidate.modified_ns:
             self._reload(vassal, now)
+            for other in self.vassals.values():
+                if other.helps == candidate.path:
+                    self._reload(other, now)
 
     def _reload(self, vassal: Vassal, now: float) -> None:
         if vassal.stage is Stage.RUNNING:
             vassal.reloads += 1
             self._log(vassal, "is reloaded")
             self._deeds.append(Tell(vassal.candidate.path, Command.RELOAD))
-        elif vassal.stage is Stage.WAITING:
+        elif vassal.stage in _WITHOUT_PROCESS:
+            vassal.stage = Stage.WAITING
             vassal.delay_s = 0.0
             vassal.has_retired = False
             vassal.start_at = now
 
     def _give_up(self, vassal: Vassal, now: float) -> None:
-        if vassal.stage is Stage.WAITING:
+        if vassal.stage in _WITHOUT_PROCESS:
             del self.vassals[vassal.candidate.path]
             self._log(vassal, "removed")
         elif vassal.is_wanted:
@@ -297,6 +335,8 @@ class Realm:
     def _deadline(self, vassal: Vassal) -> float:
         if vassal.stage is Stage.ENDING:
             return vassal.kill_at
+        if vassal.stage is Stage.ASLEEP:
+            return math.inf
         if vassal.stage is Stage.WAITING:
             return math.inf if self.is_stopping else vassal.start_at
         if vassal.last_heartbeat is None:
@@ -311,9 +351,7 @@ class Realm:
             Sign.LOYAL: self._is_loyal,
             Sign.HEARTBEAT: self._beats,
             Sign.RETIRES: self._retires,
-            Sign.NEEDS_HELP: lambda vassal, now: self._log(
-                vassal, "asks for reinforcements; there are none"
-            ),
+            Sign.NEEDS_HELP: self._reinforce,
         }
 
     def _is_ready(self, vassal: Vassal, now: float) -> None:
@@ -327,6 +365,21 @@ class Realm:
 
     def _beats(self, vassal: Vassal, now: float) -> None:
         vassal.last_heartbeat = now
+
+    def _reinforce(self, vassal: Vassal, now: float) -> None:
+        """Let another instance help, of the section zerg of the same file."""
+        helpers = [other for other in self.vassals.values() if other.helps]
+        if len(helpers) >= self.laws.reinforcements:
+            self._log(vassal, "asks for reinforcements; there are no more")
+            return
+        candidate = vassal.candidate
+        taken = {other.candidate.path for other in helpers}
+        paths = (f"{candidate.path}:zerg:{n}" for n in itertools.count(1))
+        path = next(path for path in paths if path not in taken)
+        helper = replace(candidate, path=path, name=f"{candidate.name}:zerg")
+        home = vassal.helps or candidate.path
+        self.vassals[path] = Vassal(helper, helps=home, start_at=now)
+        self._log(vassal, "asks for reinforcements, and gets one")
 
     def _retires(self, vassal: Vassal, now: float) -> None:
         if vassal.stage is Stage.RUNNING:

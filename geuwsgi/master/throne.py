@@ -11,7 +11,6 @@ import json
 import os
 import selectors
 import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from typing import Final
 
 from geuwsgi.master.emperor import Emperor, Rule
 from geuwsgi.master.signals import SignalQueue
-from geuwsgi.net.listeners import Listener, Spec, open_listeners
 
 _LISTENED: Final = (
     signal.SIGCHLD,
@@ -41,14 +39,12 @@ class Throne:
         rule: Rule,
         log: Callable[[str], None],
         *,
-        stats: str = "",
         every_turn: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._selector = selectors.DefaultSelector()
         self._expected: dict[int, Callable[[int], None]] = {}
         self._emperor = Emperor(rule, self, log)
-        self._stats = stats
         self._every_turn = every_turn
         self._actions: dict[int, Callable[[], None]] = {
             signal.SIGHUP: self._emperor.reload,
@@ -66,7 +62,6 @@ class Throne:
         self._selector.register(
             signals, selectors.EVENT_READ, lambda: self._signalled(signals)
         )
-        listener = self._open_stats()
         try:
             self._emperor.begin()
             while not self._emperor.realm.is_over:
@@ -78,8 +73,6 @@ class Throne:
             return 0
         finally:
             self._emperor.close()
-            if listener is not None:
-                listener.close(vacuum=True)
             signals.close()
             self._selector.close()
 
@@ -139,25 +132,3 @@ class Throne:
 
     def _log_statistics(self) -> None:
         self._log(json.dumps(self._emperor.statistics()))
-
-    def _open_stats(self) -> Listener | None:
-        if not self._stats:
-            return None
-        (listener,) = open_listeners([Spec("stats", self._stats)])
-        self.watch(listener.fileno(), lambda: self._serve_stats(listener.socket))
-        self._log(f"*** emperor stats server enabled on {listener.name} ***")
-        return listener
-
-    def _serve_stats(self, listening: socket.socket) -> None:
-        """Give JSON to whoever connects; what he does not take at once is lost."""
-        try:
-            visitor, _ = listening.accept()
-        except OSError:
-            return
-        with visitor:
-            visitor.setblocking(False)
-            text = json.dumps(self._emperor.statistics(), indent=1)
-            try:
-                visitor.send(text.encode("utf-8", "surrogateescape"))
-            except OSError:
-                return

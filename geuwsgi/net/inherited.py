@@ -66,6 +66,20 @@ def is_listening(fd: int) -> bool:
         return bool(probe.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
 
 
+def take_standard_input() -> list[InheritedSocket]:
+    """Return descriptor 0 if it is a listening socket, and put the null device there.
+
+    As inetd passes one, and an emperor to a vassal on demand.
+    """
+    if not is_listening(0):
+        return []
+    taken = os.dup(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.close(null)
+    return [InheritedSocket(taken)]
+
+
 def bound_address(listening: socket.socket) -> Address:
     """Return where ``listening`` is bound to."""
     name = listening.getsockname()

@@ -16,18 +16,6 @@ class Emperor(Section):
     emperor_broodlord: int = option(
         "allow this many reinforcements in zerg mode", INT, at_least=0, when_true=1
     )
-    emperor_chdir_attr: str | None = option(
-        "take a vassal's working directory from this attribute", TEXT, since="2.1"
-    )
-    emperor_collect_attr: tuple[str, ...] = option(
-        "keep this attribute that monitors report of vassals",
-        TEXTS,
-        aliases=("emperor-collect-attribute",),
-        since="2.1",
-    )
-    emperor_command_socket: str | None = option(
-        "take commands for the emperor on this socket", TEXT, since="2.1"
-    )
     emperor_curse_tolerance: float = option(
         "wait this many seconds for a vassal that should end",
         SECONDS,
@@ -38,9 +26,6 @@ class Emperor(Section):
         "take files with this ending for vassals, too",
         TEXTS,
         aliases=("emperor-extra-extension",),
-    )
-    emperor_fork_server_attr: str | None = option(
-        "take the fork server of a vassal from this attribute", TEXT, since="2.1"
     )
     emperor_freq: float = option(
         "look for vassals every this many seconds", SECONDS, default=3.0, at_least=0
@@ -78,9 +63,6 @@ class Emperor(Section):
         "write the pid of the emperor to this file", TEXT
     )
     emperor_procname: str | None = option("give the emperor this process title", TEXT)
-    emperor_proxy_socket: str | None = option(
-        "let a vassal act as a proxy for the emperor on this socket", TEXT
-    )
     emperor_required_heartbeat: float = option(
         "end a vassal that sent no heartbeat for this many seconds",
         SECONDS,
@@ -113,39 +95,18 @@ class Emperor(Section):
     emperor_tyrant_nofollow: bool = option(
         "look at links themselves for the owner", FLAG
     )
-    emperor_use_fork_server: str | None = option(
-        "start vassals through this fork server", TEXT, since="2.1"
-    )
-    emperor_wait_for_command: bool = option(
-        "start vassals only when a command asks for it", FLAG, since="2.1"
-    )
-    emperor_wait_for_command_ignore: tuple[str, ...] = option(
-        "start these vassals without waiting for a command", TEXTS, since="2.1"
-    )
     emperor_wrapper: str | None = option("start vassals with this program", TEXT)
-    emperor_wrapper_attr: str | None = option(
-        "take the program that starts a vassal from this attribute", TEXT, since="2.1"
-    )
     emperor_wrapper_fallback: tuple[str, ...] = option(
         "start vassals with this program if others fail", TEXTS
     )
     emperor_wrapper_override: tuple[str, ...] = option(
         "start vassals with this program first", TEXTS
     )
-    fork_server: str | None = option(
-        "stop after the early phase and fork a server for each connection to this socket",
-        TEXT,
-        aliases=("fork-socket",),
-        since="2.1",
-    )
     heartbeat: float = option(
         "tell the emperor every this many seconds that all is well",
         SECONDS,
         at_least=0,
         when_true=30,
-    )
-    vassal_fork_base: tuple[str, ...] = option(
-        "start these vassals with a plain fork", TEXTS, since="2.1"
     )
     vassal_set: tuple[str, ...] = option(
         "set an option in each vassal: name=value", TEXTS, aliases=("vassals-set",)
@@ -174,4 +135,3 @@ class Emperor(Section):
         "run a command before a vassal starts", TEXT
     )
     vassals_stop_hook: str | None = option("run a command after a vassal stopped", TEXT)
-    zeus: str | None = option("supervise emperors", TEXT, since="2.1")

@@ -10,6 +10,9 @@ from geuwsgi.options.kinds import Takes
 from geuwsgi.options.registry import Elsewhere
 
 _OTHER_PROGRAMS = "starts that become another program: start that one instead"
+_ATTRIBUTES = "attributes of vassals in uWSGI 2.1, which was not released"
+_COMMANDS = "commands to emperors in uWSGI 2.1, which was not released: put, touch, remove files"
+_FORKING = "fork servers of uWSGI 2.1, which was not released"
 _LEGIONS = "legions, clusters of uWSGI that vote among themselves over UDP"
 
 FOREIGN = {
@@ -70,11 +73,25 @@ FOREIGN = {
             "vassals-cap",
         ),
     ),
+    "emperor-chdir-attr": Elsewhere(_ATTRIBUTES),
+    "emperor-collect-attr": Elsewhere(
+        _ATTRIBUTES, aliases=("emperor-collect-attribute",)
+    ),
+    "emperor-command-socket": Elsewhere(_COMMANDS),
+    "emperor-fork-server-attr": Elsewhere(_FORKING),
+    "emperor-proxy-socket": Elsewhere(
+        "proxies between emperors of uWSGI 2.1, which was not released"
+    ),
     "emperor-use-clone": Elsewhere("Linux capabilities and namespaces"),
+    "emperor-use-fork-server": Elsewhere(_FORKING),
+    "emperor-wait-for-command": Elsewhere(_COMMANDS, Takes.NOTHING),
+    "emperor-wait-for-command-ignore": Elsewhere(_COMMANDS),
+    "emperor-wrapper-attr": Elsewhere(_ATTRIBUTES),
     "fiber": Elsewhere("Ruby", Takes.NOTHING),
     "force-gateway": Elsewhere(
         "gateway processes, which do not exist here", Takes.NOTHING
     ),
+    "fork-server": Elsewhere(_FORKING, aliases=("fork-socket",)),
     "forkpty-router": Elsewhere("pseudo terminals", aliases=("forkptyrouter",)),
     "forkpty-router-cmd": Elsewhere(
         "pseudo terminals",
@@ -115,6 +132,9 @@ FOREIGN = {
     "gridfs-debug": Elsewhere("GridFS", Takes.NOTHING),
     "gridfs-mount": Elsewhere("GridFS"),
     "hook-as-emperor-setns": Elsewhere("Linux namespaces"),
+    "hook-as-on-config-vassal": Elsewhere(
+        "vassals of uWSGI 2.1 that send their configuration, which was not released"
+    ),
     "hook-as-vassal-before-drop": Elsewhere(
         "vassals that drop privileges; a tyrant starts them as their owner"
     ),
@@ -362,6 +382,7 @@ FOREIGN = {
     "v8-load": Elsewhere("V8"),
     "v8-module-path": Elsewhere("V8"),
     "v8-preemptive": Elsewhere("V8"),
+    "vassal-fork-base": Elsewhere(_FORKING),
     "web3": Elsewhere("an abandoned forerunner of WSGI"),
     "webdav-add-collection-prop": Elsewhere("WebDAV"),
     "webdav-add-collection-prop-comp": Elsewhere("WebDAV"),
@@ -397,4 +418,5 @@ FOREIGN = {
     "xslt-stylesheet": Elsewhere("XSLT"),
     "xslt-var": Elsewhere("XSLT"),
     "zabbix-template": Elsewhere("Zabbix", Takes.MAYBE),
+    "zeus": Elsewhere("emperors of emperors in uWSGI 2.1, which was not released"),
 }

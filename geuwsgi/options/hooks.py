@@ -64,11 +64,6 @@ class Hooks(Section):
         "run an action in each router process", TEXTS
     )
     hook_as_mule: tuple[str, ...] = option("run an action in each mule", TEXTS)
-    hook_as_on_config_vassal: tuple[str, ...] = option(
-        "run an action when the configuration of a vassal on demand changes",
-        TEXTS,
-        since="2.1",
-    )
     hook_as_on_demand_vassal: tuple[str, ...] = option(
         "run an action when a vassal goes on demand", TEXTS, since="2.1"
     )

@@ -11,6 +11,7 @@ INHERENT: dict[str, str] = {
     "close-on-exec2": "descriptors are closed in programs the application starts",
     "die-on-term": "SIGTERM drains and stops",
     "disable-write-exception": "a client that is gone raises nothing",
+    "early-emperor": "an emperor starts its vassals before the workers",
     "early-python": "Python is there from the start",
     "gevent-early-monkey-patch": "the standard library is cooperative from the start",
     "gevent-monkey-patch": "the standard library is cooperative from the start",

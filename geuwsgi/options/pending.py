@@ -40,30 +40,6 @@ _WAITING = {
     """,
     "hooks do not run yet": """
         hook-as-gateway
-        hook-as-on-config-vassal
-        hook-as-on-demand-vassal
-    """,
-    "emperors do without it so far": """
-        early-emperor
-        emperor-broodlord
-        emperor-chdir-attr
-        emperor-collect-attr
-        emperor-command-socket
-        emperor-fork-server-attr
-        emperor-on-demand-dir
-        emperor-on-demand-exec
-        emperor-on-demand-ext
-        emperor-proxy-socket
-        emperor-trigger-socket
-        emperor-use-fork-server
-        emperor-wait-for-command
-        emperor-wait-for-command-ignore
-        emperor-wrapper-attr
-        fork-server
-        vassal-fork-base
-        vassal-sos
-        vassal-sos-backlog
-        zeus
     """,
     "there are no subscriptions of this kind yet": """
         subscription-mountpoints

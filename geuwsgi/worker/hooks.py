@@ -275,6 +275,7 @@ PHASES = {
     "emperor_reload": ("hook_emperor_reload", ""),
     "emperor_lost": ("hook_emperor_lost", ""),
     "as_emperor": ("hook_as_emperor", ""),
+    "as_on_demand_vassal": ("hook_as_on_demand_vassal", ""),
     "as_emperor_before_vassal": ("hook_as_emperor_before_vassal", ""),
 }
 

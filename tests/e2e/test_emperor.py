@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from geuwsgi.testing.client import free_port, get
+from geuwsgi.testing.client import connect, free_port, get
 from geuwsgi.testing.process import ServerProcess
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -211,3 +211,59 @@ def read_all(address: str) -> bytes:
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         chunks = list(iter(lambda: connection.recv(65536), b""))
     return b"".join(chunks)
+
+
+def test_a_vassal_on_demand_starts_when_somebody_connects(empire: Empire) -> None:
+    address = empire.addresses["shop"] = f"127.0.0.1:{free_port()}"
+    (empire.vassals / "shop.ini.at").write_text(f"{address}\n")
+    empire.write("shop", "idle = 1\ndie-on-idle = true\nvacuum = true\n")
+    server = empire.start("--emperor-on-demand-ext", ".at")
+    asleep = r"vassal shop\.ini is started when somebody connects"
+    server.wait_for_log(asleep)
+    assert len(server.processes()) == 1
+    first = empire.ask("shop")
+    assert first[0] == "shop"
+    # It ends for want of visitors, and comes back with another pid.
+    server.wait_for_log(asleep, count=2, timeout=40)
+    assert empire.ask("shop")[1] != first[1]
+    os.unlink(empire.vassals / "shop.ini")
+    server.wait_for_log(r"vassal shop\.ini removed", timeout=40)
+    with pytest.raises(ConnectionRefusedError):
+        connect(address)
+
+
+def test_a_vassal_that_asks_for_help_gets_reinforcements(empire: Empire) -> None:
+    empire.write(
+        "busy",
+        "master-fifo = fifo\nzerg-server = door\n"
+        "[zerg]\nzerg = door\nmodule = app\nenv = SITE=help\nprotocol = http\n"
+        "gevent = 5\nidle = 1\ndie-on-idle = true\n",
+    )
+    server = empire.start("--emperor-broodlord", "1")
+    empire.wait_until_ready("busy")
+    fifo = empire.vassals / "fifo"
+    fifo.write_text("B")
+    server.wait_for_log(r"vassal busy\.ini:zerg is ready", timeout=40)
+    fifo.write_text("B")
+    server.wait_for_log(r"vassal busy\.ini asks for reinforcements; there are no more")
+    # Nobody comes to it: it ends, and is not started again.
+    server.wait_for_log(r"vassal busy\.ini:zerg removed", timeout=40)
+    assert empire.ask("busy")[0] in ("busy", "help")
+
+
+def test_an_emperor_beside_workers_tells_how_its_vassals_do(empire: Empire) -> None:
+    stats = f"127.0.0.1:{free_port()}"
+    empire.write("a")
+    address = f"127.0.0.1:{free_port()}"
+    server = empire.start(
+        *("--http-socket", address, "--wsgi-file", str(empire.vassals / "app.py")),
+        *("--env", "SITE=own", "--gevent", "5", "--master"),
+        *("--emperor-stats", stats, "--emperor-trigger-socket", "bell"),
+    )
+    empire.wait_until_ready("a")
+    server.wait_until_ready(address, stats)
+    with connect(stats) as visitor, visitor.makefile("rb") as told:
+        assert [vassal["id"] for vassal in json.load(told)["vassals"]] == ["a.ini"]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as hand:
+        hand.sendto(b"ring", str(empire.root / "bell"))
+    assert server.stop(signal.SIGTERM, timeout=40) == 0

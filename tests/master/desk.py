@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from geuwsgi.master.duty import Word
 from geuwsgi.master.events import Event, Request
 from geuwsgi.master.inquiry import Deliver
 from geuwsgi.master.processes import MemberProcess
@@ -67,6 +68,9 @@ class PaperDesk:
 
     def hear_log(self, callback: Callable[[bytes], None] | None) -> None:
         self.ear = callback
+
+    def tell_duties(self, word: Word) -> None:
+        self.logs.append(word.name)
 
     def reopen_logs(self) -> None:
         self.logs.append("reopen")

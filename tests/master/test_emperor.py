@@ -6,10 +6,14 @@ import math
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.master.loyalty import Distress
+from geuwsgi.master.ondemand import Demand
 from geuwsgi.master.realm import (
     EXILED,
     Candidate,
@@ -25,6 +29,7 @@ from geuwsgi.master.realm import (
 )
 from geuwsgi.master.vassals import Recruiting, Search
 from geuwsgi.options import Emperor, Hooks
+from geuwsgi.shared import scoreboard as sb
 
 LAWS = Laws(throttle_s=1.0, max_throttle_s=4.0)
 
@@ -323,3 +328,84 @@ def test_a_tyrant_refuses_what_belongs_to_root() -> None:
 def test_hooks_of_vassals_are_commands() -> None:
     with pytest.raises(ConfigError, match="only exec"):
         Recruiting.of(Emperor(), Hooks(hook_as_vassal=("chdir:/",)))
+
+
+def test_one_that_sleeps_is_started_when_it_is_called() -> None:
+    realm = Realm(LAWS)
+    assert names(realm.see(found(file("a")), 0.0)) == ["start a"]
+    realm.sleeps("/v/a")
+    assert realm.next_deadline() == math.inf
+    assert names(realm.tick(100.0)) == []
+    assert names(realm.is_called("/v/a", 101.0)) == ["start a"]
+    realm.hear("/v/a", Sign.READY, 102.0)
+    assert names(realm.is_called("/v/a", 103.0)) == []
+    assert names(realm.exited("/v/a", 0, 110.0)) == ["start a"]
+    realm.sleeps("/v/a")
+    assert names(realm.see(found(file("a", 2)), 120.0)) == ["start a"]
+    realm.sleeps("/v/a")
+    assert told(realm.see({}, 123.0)) == "[emperor] vassal a removed"
+    assert not realm.vassals
+
+
+def test_an_emperor_that_stops_waits_for_none_that_sleeps() -> None:
+    realm = Realm(LAWS)
+    realm.see(found(file("a")), 0.0)
+    realm.sleeps("/v/a")
+    realm.stop(1.0, gracefully=True)
+    assert realm.is_over
+
+
+def test_reinforcements_come_of_the_section_zerg_and_go_for_good() -> None:
+    realm = realm_with("a", "b", laws=Laws(reinforcements=2))
+    assert names(realm.hear("/v/a", Sign.NEEDS_HELP, 1.0)) == ["start a:zerg"]
+    assert names(realm.hear("/v/b", Sign.NEEDS_HELP, 2.0)) == ["start b:zerg"]
+    assert "no more" in told(realm.hear("/v/a", Sign.NEEDS_HELP, 3.0))
+    # They stay although they have no file, and reload with the vassal they help.
+    assert names(realm.see(found(file("a", 2), file("b")), 4.0)) == [
+        "reload a",
+        "reload a:zerg:1",
+    ]
+    assert names(realm.exited("/v/a:zerg:1", 0, 9.0)) == []
+    assert names(realm.hear("/v/a", Sign.NEEDS_HELP, 10.0)) == ["start a:zerg"]
+    assert names(realm.see(found(file("b")), 12.0)) == ["drain a", "drain a:zerg:1"]
+
+
+def test_without_a_brood_nobody_helps() -> None:
+    realm = realm_with("a")
+    assert names(realm.hear("/v/a", Sign.NEEDS_HELP, 1.0)) == []
+
+
+def demand(tmp_path: Path, **options: str) -> str:
+    vassal = Candidate(str(tmp_path / "a.ini"), "a.ini", str(tmp_path), "--ini", 1)
+    return Demand.of(Emperor(**options), str(tmp_path)).address_of(vassal)  # type: ignore[arg-type]
+
+
+def test_where_the_socket_of_a_vassal_on_demand_is(tmp_path: Path) -> None:
+    assert demand(tmp_path) == ""
+    assert demand(tmp_path, emperor_on_demand_ext=".at") == ""
+    (tmp_path / "a.ini.at").write_text("127.0.0.1:80\n")
+    assert demand(tmp_path, emperor_on_demand_ext=".at") == "127.0.0.1:80"
+    where = demand(tmp_path, emperor_on_demand_dir="doors")
+    assert where == str(tmp_path / "doors" / "a.ini.socket")
+    assert demand(tmp_path, emperor_on_demand_exec="echo /run/of-") == "/run/of- a.ini"
+    assert demand(tmp_path, emperor_on_demand_exec="false") == ""
+
+
+def test_a_vassal_in_distress_says_so_once_in_a_while() -> None:
+    distress = Distress(busy_limit_s=2.0, backlog=0, cores=3, listeners=())
+    rows = [[0] * sb.FIELDS, [0] * sb.FIELDS]
+    workers: list[Any] = [SimpleNamespace(row=row) for row in rows]
+
+    def busy(first: int, second: int, now: float) -> bool:
+        rows[0][sb.CORES_BUSY], rows[1][sb.CORES_BUSY] = first, second
+        return distress.is_there(workers, now)
+
+    assert not busy(3, 2, 0.0)
+    assert not busy(3, 3, 1.0)
+    assert not busy(3, 3, 2.9)
+    assert busy(3, 3, 3.0)
+    assert not busy(3, 3, 7.9)
+    assert busy(3, 3, 8.0)
+    assert not busy(2, 3, 20.0)
+    assert not busy(3, 3, 21.0)
+    assert not distress.is_there([], 90.0)
