@@ -53,10 +53,14 @@ class Boot:
     def write(self) -> int:
         """Put it into an anonymous file; the caller closes the descriptor."""
         text = json.dumps(dataclasses.asdict(self)).encode()
-        with tempfile.TemporaryFile(prefix="geuwsgi-boot") as file:
-            file.write(text)
-            file.flush()
-            return os.dup(file.fileno())
+        fileno = _anonymous_file()
+        try:
+            with open(fileno, "wb", closefd=False) as file:
+                file.write(text)
+        except BaseException:
+            os.close(fileno)
+            raise
+        return fileno
 
     @classmethod
     def read(cls, fileno: int) -> Boot:
@@ -64,6 +68,14 @@ class Boot:
         with os.fdopen(fileno, "rb") as file:
             file.seek(0)
             return cls(**json.loads(file.read()))
+
+
+def _anonymous_file() -> int:
+    # In memory where it can be: a full disk must not keep a template from starting.
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("geuwsgi-boot", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile(prefix="geuwsgi-boot") as file:
+        return os.dup(file.fileno())
 
 
 def interpreter_arguments(
