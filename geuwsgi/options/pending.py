@@ -38,9 +38,6 @@ _WAITING = {
         snmp
         snmp-community
     """,
-    "hooks do not run yet": """
-        hook-as-gateway
-    """,
     "there are no subscriptions of this kind yet": """
         subscription-mountpoints
         subscription-tolerance-inactive

@@ -269,6 +269,7 @@ PHASES = {
     "accepting_once": ("hook_accepting_once", ""),
     "accepting1": ("hook_accepting1", ""),
     "accepting1_once": ("hook_accepting1_once", ""),
+    "as_gateway": ("hook_as_gateway", ""),
     "as_mule": ("hook_as_mule", ""),
     "emperor_start": ("hook_emperor_start", ""),
     "emperor_stop": ("hook_emperor_stop", ""),

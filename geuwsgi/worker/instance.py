@@ -302,8 +302,8 @@ class Instance:
         Mules and spoolers call it themselves, where it may take for ever.
         """
         if self._is_router:
-            return
-        if self._context.mule_id:
+            self._run_hooks("as_gateway")
+        elif self._context.mule_id:
             self._run_hooks("as_mule")
         elif not self._context.is_spooler:
             self._run_hooks("post_fork")

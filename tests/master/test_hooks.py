@@ -81,3 +81,14 @@ def test_a_wrong_hook_is_told_before_anything_starts(site: Site) -> None:
     with ServerProcess(["site.ini"], directory=site.directory) as server:
         assert server.wait() == 1
         assert "unknown action 'exce'" in server.log
+
+
+def test_routers_have_a_hook_and_hooks_raise_alarms(site: Site) -> None:
+    server = site.start(
+        "fastrouter = router.sock\nfastrouter-to = nobody.sock\n"
+        "hook-as-gateway = log:RAN in a router\n"
+        "alarm = rung log:\nhook-accepting1 = alarm:rung it began\n"
+    )
+    server.wait_for_log("^RAN in a router")
+    server.wait_for_log("ALARM: it began")
+    assert server.stop() == 0
