@@ -280,6 +280,10 @@ class Exchange:
             self.core = -1
             self.site.cores.give(core)
 
+    def _wait_without_core(self) -> None:
+        if self.site.unsent.admits(self):
+            self.release_core()
+
     # PEP 3333
 
     def start_response(
@@ -456,7 +460,7 @@ class Exchange:
             stream.send_more(octets)
         if known_length == body_length:
             # The application has returned: a slow reader needs no core.
-            stream.send_last(first, self.release_core)
+            stream.send_last(first, self._wait_without_core)
         else:
             stream.send_all(first)
 

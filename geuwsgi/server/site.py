@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
 from geuwsgi.protocol.http1 import HeadParser
+from geuwsgi.server.unsent import Unsent
 from geuwsgi.wsgi.response import HeadRenderer
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Site:
         "stamp",
         "sticky",
         "trust_forwarded_proto",
+        "unsent",
         "upgrade_offers",
         "wake",
         "worker_id",
@@ -148,8 +150,9 @@ class Site:
         self.log_request: Callable[[Exchange], None] | None = None
         #: The same for requests that asked to be logged where none is.
         self.log_forced: Callable[[Exchange], None] | None = None
-        #: What answers packets of other modifiers on uwsgi sockets.
-        self.modifiers: dict[int, Callable[[Connection, int, bytes], None]] = {}
+        #: What answers packets of other modifiers on uwsgi sockets; None: they are
+        #: requests as well.
+        self.modifiers: dict[int, Callable[[Connection, int, bytes], None] | None] = {}
         #: Called after each request, for limits on their number.
         self.request_ended: Callable[[], None] | None = None
         #: Where requests of a session belong; None if every worker may have them.
@@ -173,6 +176,7 @@ class Site:
         self.connections: set[Connection] = set()
         self.parser = parser
         self.renderer = HeadRenderer()
+        self.unsent = Unsent(clock)
 
     def report(self, line: str) -> None:
         """Write a line to the log."""

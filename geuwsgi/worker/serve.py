@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from _socket import socketpair
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ from geuwsgi.server.sticky import Sticky
 from geuwsgi.shared import scoreboard
 from geuwsgi.shared.handovers import Handovers
 from geuwsgi.worker.endpoint import Endpoint
+from geuwsgi.worker.memory import give_memory_back
 from geuwsgi.wsgi.filewrapper import FileWrapper
 from geuwsgi.wsgi.input import EmptyInput
 
@@ -178,6 +179,14 @@ class Server:
         ]
 
     # Accepting
+
+    def leave_to_others(self, indexes: Container[int]) -> None:
+        """Never accept on these listeners: others do. Call it before ``start``."""
+        self._acceptors = [
+            acceptor
+            for index, acceptor in enumerate(self._acceptors)
+            if index not in indexes
+        ]
 
     def _acceptor(self, listener: Listener, endpoint: Endpoint) -> Acceptor:
         crowd = self._crowd
@@ -382,6 +391,9 @@ class Server:
             stream.expire()
         self._refusals.close_until(now)
         self._slow_bodies.give_up(self.site.cores, now)
+        self.site.unsent.give_up(self.site.cores)
+        if self.site.unsent.has_shrunk():
+            give_memory_back()
         for callback in self.on_second:
             try:
                 callback()
