@@ -55,6 +55,7 @@ class TlsStream(Stream):
         "_outgoing",
         "_tls",
         "_unsent",
+        "on_failure",
         "on_handshake",
     )
 
@@ -74,6 +75,8 @@ class TlsStream(Stream):
         self._flusher: Any = None
         self._is_cut = False
         self.on_handshake: Callable[[TlsStream], None] | None = None
+        #: Told, in a sentence, why TLS failed (uWSGI: ssl-verbose).
+        self.on_failure: Callable[[str], None] | None = None
 
     # What was agreed on
 
@@ -180,6 +183,8 @@ class TlsStream(Stream):
             self._incoming.write_eof()
 
     def _refuse(self, exc: ssl.SSLError) -> None:
+        if self.on_failure is not None:
+            self.on_failure(f"TLS failed: {exc.reason or exc}")
         self._flush_nowait()  # the alert that says why
         if exc.reason == "HTTP_REQUEST":
             with contextlib.suppress(OSError):

@@ -107,9 +107,6 @@ class Http(Section):
             "http-stats-server",
         ),
     )
-    http_stud_prefix: tuple[str, ...] = option(
-        "expect the address prefix of stud from this peer", TEXTS
-    )
     http_subscription_fallback_key: str | None = option(
         "use this key when another has no backend", TEXT
     )
@@ -174,28 +171,7 @@ class Http(Section):
     ssl_option: tuple[str, ...] = option(
         "set options of OpenSSL by number", TEXTS, takes=Takes.MAYBE
     )
-    ssl_session_timeout: float = option(
-        "let TLS sessions be resumed for this many seconds",
-        SECONDS,
-        default=300.0,
-        aliases=("ssl-sessions-timeout",),
-        at_least=0,
-    )
-    ssl_session_use_cache: str | None = option(
-        "keep TLS sessions in this cache",
-        TEXT,
-        aliases=("ssl-sessions-use-cache",),
-        takes=Takes.MAYBE,
-        implies=("master",),
-    )
     ssl_verbose: bool = option("log more about TLS errors", FLAG)
-    ssl_verify_depth: int = option(
-        "follow certificate chains to this depth",
-        INT,
-        at_least=0,
-        when_true=1,
-        takes=Takes.MAYBE,
-    )
     trusted_proxies: tuple[str, ...] = option(
         "believe PROXY headers, Forwarded and X-Forwarded-* of these networks only",
         TEXTS,

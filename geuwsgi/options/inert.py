@@ -101,6 +101,10 @@ INERT = {
     "skip-zero": Elsewhere(
         "descriptor 0 is taken for a socket only if it is one", Takes.NOTHING
     ),
+    "spooler-cheap": Elsewhere(
+        "a spooler that waits shares nearly all its memory with the others",
+        Takes.NOTHING,
+    ),
     "ssl-enable-sslv3": Elsewhere(
         "SSL 3 is broken and OpenSSL has none any more",
         Takes.NOTHING,
@@ -126,6 +130,10 @@ INERT = {
     "http-uid": Elsewhere("all processes of an instance run as one user"),
     "http-gid": Elsewhere("all processes of an instance run as one group"),
     "http-harakiri": Elsewhere("nothing in a router waits but greenlets, with limits"),
+    "http-stud-prefix": Elsewhere(
+        "stud is no more; hitch, which followed it, speaks the PROXY protocol "
+        "(http-enable-proxy-protocol)"
+    ),
     "http-use-socket": Elsewhere("the workers serve HTTP themselves", Takes.MAYBE),
     "https-session-context": Elsewhere("OpenSSL names its contexts itself"),
     "fastrouter-buffer-size": Elsewhere("buffers have the size they need"),
@@ -148,5 +156,53 @@ INERT = {
     "sslrouter-session-context": Elsewhere("OpenSSL names its contexts itself"),
     "subscription-clear-on-shutdown": Elsewhere(
         "subscriptions end with their router", Takes.NOTHING
+    ),
+    "exception-handler": Elsewhere(
+        "plugins that handle exceptions are C code; reload-on-exception works"
+    ),
+    **dict.fromkeys(
+        (
+            *("fastcgi-modifier1", "fastcgi-modifier2"),
+            *("http-socket-modifier1", "http-socket-modifier2"),
+            *("https-socket-modifier1", "https-socket-modifier2"),
+            *("raw-modifier1", "raw-modifier2", "scgi-modifier1", "scgi-modifier2"),
+        ),
+        Elsewhere("requests of these listeners are always the application's"),
+    ),
+    "no-fd-passing": Elsewhere(
+        "descriptors are passed only where sticky or zerg ask for it", Takes.NOTHING
+    ),
+    "post-buffering-bufsize": Elsewhere("bodies are read in the blocks they come in"),
+    "response-headers-limit": Elsewhere(
+        "the head of a response may be as long as the application makes it"
+    ),
+    "ssl-session-timeout": Elsewhere(
+        "Python's TLS leaves the life of session tickets to OpenSSL",
+        aliases=("ssl-sessions-timeout",),
+    ),
+    "ssl-session-use-cache": Elsewhere(
+        "sessions are resumed with tickets, which every worker can read",
+        Takes.MAYBE,
+        aliases=("ssl-sessions-use-cache",),
+    ),
+    "ssl-verify-depth": Elsewhere(
+        "Python's TLS leaves the length of certificate chains to OpenSSL", Takes.MAYBE
+    ),
+    "start_response-nodelay": Elsewhere(
+        "headers leave with the first bytes of the body, as PEP 3333 asks",
+        Takes.NOTHING,
+    ),
+    "static-cache-paths-name": Elsewhere(
+        "each worker remembers the places of static files by itself"
+    ),
+    "write-errors-exception-only": Elsewhere(
+        "clients that are gone are not logged", Takes.NOTHING
+    ),
+    "write-errors-tolerance": Elsewhere(
+        "a request whose client is gone ends at the first failed write"
+    ),
+    "wsgi-strict": Elsewhere(
+        "an application may return one bytes object; nothing else is a shortcut",
+        Takes.NOTHING,
     ),
 }

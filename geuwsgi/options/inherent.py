@@ -26,11 +26,13 @@ INHERENT: dict[str, str] = {
     "ienv": "variables are set before anything reads them",
     "ignore-sigpipe": "clients that are gone are not logged",
     "ignore-write-errors": "clients that are gone are not logged",
+    "metrics-no-cores": "metrics are of workers and of the whole instance",
     "no-orphans": "workers end when the master is gone",
     "no-threads-wait": "threads are not waited for at the end",
     "single-interpreter": "there is one interpreter",
     "skip-atexit-teardown": "the interpreter ends without tearing itself down",
     "tcp-nodelay": "small packets are sent at once",
+    "wsgi-accept-buffer": "a piece of a body may be any bytes-like object",
     "wsgi-env-behaviour": "environ is new for each request",
     "wsgi-manage-chunked-input": "wsgi.input decodes chunked bodies",
 }

@@ -10,7 +10,9 @@ class Limits(Section):
     """Sizes and limits."""
 
     allowed_modifiers: str | None = option(
-        "serve only requests with these modifiers", TEXT
+        "answer only packets with these modifiers: 0,173",
+        TEXT,
+        differs="requests (modifier 0) are always answered",
     )
     buffer_size: int = option(
         "allow heads of requests of up to this many bytes",
@@ -91,10 +93,6 @@ class Limits(Section):
         at_least=0,
         since="2.1",
     )
-    remap_modifier: str | None = option("serve one modifier as another: from:to", TEXT)
-    response_headers_limit: int = option(
-        "allow heads of responses of up to this many bytes",
-        BYTES,
-        default=65536,
-        at_least=0,
+    remap_modifier: str | None = option(
+        "take packets of one modifier for those of another: from:to,from:to", TEXT
     )

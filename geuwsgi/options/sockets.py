@@ -21,12 +21,6 @@ class Sockets(Section):
     )
     chown_socket: str | None = option("give unix sockets to this user[:group]", TEXT)
     enable_proxy_protocol: bool = option("expect a PROXY line before requests", FLAG)
-    fastcgi_modifier1: int = option(
-        "give FastCGI requests this modifier1", INT, at_least=0
-    )
-    fastcgi_modifier2: int = option(
-        "give FastCGI requests this modifier2", INT, at_least=0
-    )
     fastcgi_nph_socket: tuple[str, ...] = option(
         "serve FastCGI on this address, with an HTTP status line", TEXTS
     )
@@ -34,12 +28,6 @@ class Sockets(Section):
     freebind: bool = option("bind addresses that do not exist yet", FLAG)
     http_socket: tuple[str, ...] = option(
         "serve HTTP on this address, from the workers", TEXTS
-    )
-    http_socket_modifier1: int = option(
-        "give requests of http-socket this modifier1", INT, at_least=0
-    )
-    http_socket_modifier2: int = option(
-        "give requests of http-socket this modifier2", INT, at_least=0
     )
     http11_socket: tuple[str, ...] = option(
         "serve HTTP with keep-alive on this address, from the workers",
@@ -50,12 +38,6 @@ class Sockets(Section):
         "serve HTTPS from the workers: address,certificate,key[,ciphers[,client CA]]",
         TEXTS,
     )
-    https_socket_modifier1: int = option(
-        "give requests of https-socket this modifier1", INT, at_least=0
-    )
-    https_socket_modifier2: int = option(
-        "give requests of https-socket this modifier2", INT, at_least=0
-    )
     listen: int = option(
         "let this many connections wait to be accepted",
         INT,
@@ -65,9 +47,8 @@ class Sockets(Section):
         differs="the default is the kernel's limit up to 4096; a number above the limit is no error",
     )
     map_socket: tuple[str, ...] = option(
-        "accept a socket only in some workers: socket:worker,worker", TEXTS
+        "accept a socket only in some workers: number:worker,worker", TEXTS
     )
-    no_fd_passing: bool = option("never pass descriptors between processes", FLAG)
     protocol: str | None = option(
         "speak this protocol on addresses given with socket",
         TEXT,
@@ -76,14 +57,10 @@ class Sockets(Section):
     puwsgi_socket: tuple[str, ...] = option(
         "serve the uwsgi protocol with lasting connections on this address", TEXTS
     )
-    raw_modifier1: int = option("give raw connections this modifier1", INT, at_least=0)
-    raw_modifier2: int = option("give raw connections this modifier2", INT, at_least=0)
     raw_socket: tuple[str, ...] = option(
         "hand connections to this address to the application as they are", TEXTS
     )
     reuse_port: bool = option("let other processes bind the same address", FLAG)
-    scgi_modifier1: int = option("give SCGI requests this modifier1", INT, at_least=0)
-    scgi_modifier2: int = option("give SCGI requests this modifier2", INT, at_least=0)
     scgi_nph_socket: tuple[str, ...] = option(
         "serve SCGI on this address, with an HTTP status line", TEXTS
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import FLAG, SECONDS, TEXT, TEXTS
+from geuwsgi.options.kinds import FLAG, SECONDS, TEXTS
 
 
 class Static(Section):
@@ -26,9 +26,6 @@ class Static(Section):
         SECONDS,
         at_least=0,
         implies=("master",),
-    )
-    static_cache_paths_name: str | None = option(
-        "remember places of static files in this cache", TEXT, implies=("master",)
     )
     static_expires: tuple[str, ...] = option(
         "set Expires for files whose name matches: regexp seconds", TEXTS

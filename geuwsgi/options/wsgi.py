@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from geuwsgi.options.declare import Section, option
-from geuwsgi.options.kinds import BYTES, FLAG, INT, TEXT, TEXTS
+from geuwsgi.options.kinds import BYTES, FLAG, TEXT, TEXTS
 
 
 class Wsgi(Section):
@@ -15,9 +15,6 @@ class Wsgi(Section):
     disable_write_exception: bool = option(
         "raise nothing in the application when its client is gone", FLAG
     )
-    exception_handler: tuple[str, ...] = option(
-        "hand exceptions to this handler", TEXTS, implies=("master",)
-    )
     ignore_sigpipe: bool = option("do not log clients that are gone", FLAG)
     ignore_write_errors: bool = option("do not log failed writes", FLAG)
     post_buffering: int = option(
@@ -25,9 +22,6 @@ class Wsgi(Section):
         BYTES,
         at_least=0,
         when_true=4096,
-    )
-    post_buffering_bufsize: int = option(
-        "read bodies in blocks of this many bytes", BYTES, default=8192, at_least=0
     )
     reload_on_exception: bool = option("replace a worker after an exception", FLAG)
     reload_on_exception_repr: tuple[str, ...] = option(
@@ -39,19 +33,9 @@ class Wsgi(Section):
     reload_on_exception_value: tuple[str, ...] = option(
         "replace a worker after an exception with this text", TEXTS
     )
-    start_response_nodelay: bool = option(
-        "send headers when the application gives them, not with the first body",
-        FLAG,
-        name="start_response-nodelay",
-    )
     upload_progress: str | None = option(
-        "tell the progress of uploads in this directory", TEXT
-    )
-    write_errors_exception_only: bool = option(
-        "do not log failed writes, only raise them", FLAG
-    )
-    write_errors_tolerance: int = option(
-        "raise nothing for this many failed writes", INT, at_least=0
+        "tell the progress of uploads with X-Progress-ID in this directory, as JSON",
+        TEXT,
     )
     wsgi_accept_buffer: bool = option(
         "take any bytes-like object as a response block",
@@ -68,4 +52,3 @@ class Wsgi(Section):
     wsgi_manage_chunked_input: bool = option(
         "decode chunked request bodies in wsgi.input", FLAG, since="2.1"
     )
-    wsgi_strict: bool = option("take nothing but what PEP 3333 allows", FLAG)

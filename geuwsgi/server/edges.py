@@ -50,6 +50,7 @@ class Edge:
     proxies: TrustedProxies | None = None
     redirect_port: str | None = None
     speaks_http2: bool = False
+    tells_tls_errors: bool = False
 
     @property
     def environ(self) -> dict[str, object]:
@@ -62,7 +63,10 @@ class Edge:
         """The stream of an accepted socket."""
         if self.tls is None:
             return Stream(sock, site.hub, site.clock, write_timeout)
-        return TlsStream(sock, site.hub, self.tls.context, site.clock, write_timeout)
+        stream = TlsStream(sock, site.hub, self.tls.context, site.clock, write_timeout)
+        if self.tells_tls_errors:
+            stream.on_failure = site.report
+        return stream
 
     def http_connection(
         self, site: Site, stream: Stream, environ: dict[str, object], limits: Limits
@@ -130,6 +134,7 @@ def edge_of(
             TrustedProxies(http.trusted_proxies) if reads_proxy else None,
             redirect_port,
             speaks_http2,
+            http.ssl_verbose,
         )
     except ConfigError as exc:
         raise ConfigError(f"{listener.kind}: {exc.message}", listener.origin) from exc

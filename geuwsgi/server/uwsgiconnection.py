@@ -31,7 +31,7 @@ class UwsgiConnection(CgiConnection):
             received += more
         modifier1, size, modifier2 = uwsgi.decode_header(received)
         end = uwsgi.HEADER_SIZE + size
-        if modifier1 != uwsgi.REQUEST:
+        if modifier1 != uwsgi.REQUEST and not self._is_request(modifier1):
             self._other_modifier(modifier1, modifier2, received)
             return None
         if size > self.limits.head_bytes:
@@ -77,6 +77,11 @@ class UwsgiConnection(CgiConnection):
         if body is not None and not body.complete and not self.await_small_body(body):
             return None
         return exchange
+
+    def _is_request(self, modifier1: int) -> bool:
+        """Whether packets of a modifier are taken for requests (nginx sends 30)."""
+        modifiers = self.site.modifiers
+        return modifier1 in modifiers and modifiers[modifier1] is None
 
     def _other_modifier(self, modifier1: int, modifier2: int, received: bytes) -> None:
         service = self.site.modifiers.get(modifier1)

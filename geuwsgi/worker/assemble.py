@@ -33,10 +33,13 @@ from geuwsgi.server.static.accel import NamedFiles
 from geuwsgi.server.static.build import file_service, static_files
 from geuwsgi.server.sticky import Sticky, parse_sticky
 from geuwsgi.server.transform import compress_marked
+from geuwsgi.server.uploadprogress import UploadProgress
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.kit import bare_kit, kit_of
+from geuwsgi.worker.mapping import sockets_of_others
 from geuwsgi.worker.memory import read_memory
+from geuwsgi.worker.modifiers import modifiers_of
 from geuwsgi.worker.serve import Server, base_environ
 
 if TYPE_CHECKING:
@@ -92,7 +95,7 @@ def limits_of(settings: Settings, listener: Listener) -> Limits:
         body_bytes=settings.limits.limit_post,
         head_timeout=head_timeout,
         body_timeout=timeout,
-        write_timeout=timeout,
+        write_timeout=settings.sockets.so_send_timeout or timeout,
         keepalive_timeout=keepalive_timeout,
         post_buffering=settings.wsgi.post_buffering,
         keep_alive=keep_alive,
@@ -158,6 +161,9 @@ def build_server(
             waiting_connections(listener.socket)[0] > threshold
             for listener in listeners
         )
+    server.leave_to_others(
+        sockets_of_others(settings.sockets.map_socket, worker_id, len(listeners))
+    )
     site = server.site
     board = slot.scoreboard
     server.siblings = [
@@ -183,6 +189,9 @@ def build_server(
     _set_file_sender(site, settings)
     static = static_files(settings.static, files)
     site.stages = (*rules.stages, *(() if static is None else (static,)))
+    if settings.wsgi.upload_progress:
+        progress = UploadProgress(settings.wsgi.upload_progress)
+        site.stages = (progress, *site.stages)
     if settings.http.http_auto_gzip:
         site.stages = (compress_marked, *site.stages)
     if settings.http.trusted_proxies:
@@ -223,6 +232,12 @@ def check_rules(configuration: Configuration) -> None:
         spoken, _ = protocol_of(spec.kind, settings.sockets.protocol or "uwsgi")
         if spoken in _NOT_SPOKEN:
             raise ConfigError(f"{spec.kind}: {_NOT_SPOKEN[spoken]}", spec.origin)
+    sockets_of_others(settings.sockets.map_socket, 1, len(configuration.listeners))
+    modifiers_of(
+        {number: lambda *_: None for number in range(1, 256)},
+        allowed=settings.limits.allowed_modifiers,
+        remap=settings.limits.remap_modifier,
+    )
     kit = bare_kit(file_service(settings.static, settings.offload))
     static_files(settings.static, kit.files)
     build_routing(configuration.assignments, settings.headers, settings.routing, kit)

@@ -18,6 +18,7 @@ from geuwsgi.background.mules import MessageWaiter, Mule, MuleTask
 from geuwsgi.background.services import Packets, parse_network
 from geuwsgi.background.spooler.process import Spooler, SpoolerOptions
 from geuwsgi.shared.scoreboard import SIGNALS, ScoreboardSlot
+from geuwsgi.worker.modifiers import modifiers_of
 
 if TYPE_CHECKING:
     from geuwsgi.api import ApiContext
@@ -42,6 +43,8 @@ def with_signals(
 
     def count() -> None:
         view[SIGNALS] += 1
+        if isinstance(serving, Spooler):
+            serving.count_signal()
 
     inbox.on_signal = count
     return WithSignals(serving, inbox, signal_boxes(boxes, order.role, order.number))
@@ -63,8 +66,12 @@ def answer_packets(server: Server, context: ApiContext) -> None:
     def handle(connection: Connection, _modifier2: int, received: bytes) -> None:
         packets.handle(connection.stream, received)
 
-    for modifier1 in packets.modifiers:
-        server.site.modifiers[modifier1] = handle
+    limits = context.configuration.settings.limits
+    server.site.modifiers = modifiers_of(
+        {number: handle for number in packets.modifiers},
+        allowed=limits.allowed_modifiers,
+        remap=limits.remap_modifier,
+    )
 
 
 def make_mule(
@@ -85,6 +92,7 @@ def make_mule(
         order.number,
         mule_programs(settings, lines)[order.number - 1],
         settings.mules.mule_harakiri,
+        settings.mules.mule_msg_recv_size or settings.mules.mule_msg_size,
     )
     return Mule(
         task,
@@ -122,6 +130,7 @@ def make_spooler(
             chdir=options.spooler_chdir or "",
             harakiri_s=options.spooler_harakiri,
             max_tasks=options.spooler_max_tasks,
+            signals_count=options.spooler_signal_as_task,
         ),
         before=begin,
         find_callback=lambda: getattr(module, "spooler", None),

@@ -39,6 +39,8 @@ class Applications:
 
     ``find(environ)`` returns the application for a request, None if there is none. With
     ``manage_script_name`` it sets ``SCRIPT_NAME`` and ``PATH_INFO`` of the environ.
+    ``host`` is the variable that stands before the mountpoint in the key of an
+    application, with a ``|`` between them (uWSGI: vhost); empty for none.
     ``load`` is asked for applications that requests themselves name (see
     `geuwsgi.wsgi.loader`); without it such requests get nothing special.
     """
@@ -49,12 +51,14 @@ class Applications:
         manage_script_name: bool = False,
         use_default: bool = True,
         ignore_script_name: bool = False,
+        host: str = "",
         load: Callable[[Environ, str], WSGICallable | None] | None = None,
     ) -> None:
         self.default: Application | None = None
         self._manage_script_name = manage_script_name
         self._use_default = use_default
         self._ignore_script_name = ignore_script_name
+        self._host = host
         self._load = load
         self._by_key: dict[str, Application] = {}
         self._lengths: list[int] = []
@@ -79,7 +83,8 @@ class Applications:
         application = Application(len(self._by_key), mountpoint, call, startup_s)
         self._by_key[key] = application
         if key:
-            self._lengths = sorted({*self._lengths, len(key)}, reverse=True)
+            path = key.rpartition("|")[2] if self._host else key
+            self._lengths = sorted({*self._lengths, len(path)}, reverse=True)
         if self._use_default and (self.default is None or not key):
             self.default = application
         self._choose_way()
@@ -106,6 +111,8 @@ class Applications:
         key = environ.get("UWSGI_APPID")
         if not key:
             key = "" if self._ignore_script_name else environ.get("SCRIPT_NAME") or ""
+            if self._host:
+                key = f"{environ.get(self._host) or ''}|{key}"
         application = self._by_key.get(_key(key)) or self.default
         if application is None and self._load is not None:
             call = self._load(environ, key)
@@ -119,9 +126,10 @@ class Applications:
         if environ.get("UWSGI_APPID"):
             return self._find(environ)
         path: str = environ.get("PATH_INFO", "")
+        host = f"{environ.get(self._host) or ''}|" if self._host else ""
         for length in self._lengths:
             if len(path) == length or path[length : length + 1] == "/":
-                application = self._by_key.get(path[:length])
+                application = self._by_key.get(host + path[:length])
                 if application is not None:
                     environ["SCRIPT_NAME"] = path[:length]
                     environ["PATH_INFO"] = path[length:]

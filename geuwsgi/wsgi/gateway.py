@@ -41,6 +41,8 @@ def run_application(application: Callable[..., Any], responder: Responder) -> No
     if kind is list or kind is tuple:
         # Everything is here, so the length is known and one write does.
         body = result[0] if len(result) == 1 else b"".join(result)
+        if isinstance(body, (bytearray, memoryview)):
+            body = bytes(body)
         if not isinstance(body, bytes):
             raise TypeError(
                 f"the application returned {type(body).__name__}, not bytes"
@@ -72,6 +74,8 @@ def _send_pieces(result: Any, responder: Responder) -> None:
         if responder.upgraded:
             if chunk:
                 return
+        elif isinstance(chunk, (bytearray, memoryview)):
+            chunk = bytes(chunk)
         elif not isinstance(chunk, bytes):
             raise TypeError(
                 f"the application yielded {type(chunk).__name__}, not bytes"

@@ -62,7 +62,8 @@ class BodyInput:
 
     ``source`` is read when ``received``, the bytes that came with the head, are used
     up. ``before_first_read`` is called once before that (to send 100 Continue);
-    ``extend_deadline`` before each read that may wait.
+    ``extend_deadline`` before each read that may wait. ``on_received`` is told how many
+    bytes came, framing included, with each read.
 
     After the body, ``leftover`` holds what belongs to the next request. A body that
     ``failed`` has no end that could be found: its connection can only be closed.
@@ -78,6 +79,7 @@ class BodyInput:
         "before_first_read",
         "complete",
         "failed",
+        "on_received",
     )
 
     def __init__(
@@ -93,6 +95,7 @@ class BodyInput:
         self._extend_deadline = extend_deadline
         self.before_first_read = before_first_read
         self.arrived = 0
+        self.on_received: Callable[[int], None] | None = None
         self.complete = False
         self.failed = False
 
@@ -120,6 +123,8 @@ class BodyInput:
             self.failed = True
             raise InputError("the client closed before the end of the request body")
         self.arrived += len(received)
+        if self.on_received is not None:
+            self.on_received(len(received))
         return received
 
     # The file interface.
@@ -279,6 +284,11 @@ class LengthInput(BodyInput):
 
     def discard(self, limit: int) -> bool:
         return self._remaining <= limit and super().discard(limit)
+
+    @property
+    def available(self) -> int:
+        """How many bytes are here and were not read yet."""
+        return len(self._buffer)
 
     @property
     def remaining(self) -> int:

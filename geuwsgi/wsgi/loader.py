@@ -71,6 +71,12 @@ def alias_modules(pairs: Iterable[str], report: Report = report_to_stderr) -> No
             report(str(exc))
 
 
+def _host_variable(python: Python) -> str:
+    if python.vhost_host:
+        return "HTTP_HOST"
+    return "SERVER_NAME" if python.vhost else ""
+
+
 class _Loader:
     def __init__(self, python: Python, report: Report) -> None:
         self._python = python
@@ -80,6 +86,7 @@ class _Loader:
             manage_script_name=python.manage_script_name,
             use_default=not python.no_default_app,
             ignore_script_name=python.ignore_script_name,
+            host=_host_variable(python),
             load=self._load_dynamic if python.dynamic_apps else None,
         )
 

@@ -172,3 +172,9 @@ def test_repeated_variables_do_not_confuse_the_server(address: str) -> None:
     with Client(address) as client:
         client.send(struct.pack("<BHB", 0, len(block), 0) + block)
         assert client.read_response().status in (200, 400)
+
+
+def test_modifier_30_of_old_nginx_configurations_is_a_request(address: str) -> None:
+    with Client(address) as client:
+        client.send(encode_packet(web_server_vars("/echo-by-length"), modifier1=30))
+        assert client.read_response().status == 200

@@ -148,6 +148,18 @@ def test_requests_over_tls_know_it(edge: Callable[..., EdgeSite], tls: str) -> N
     assert "wsgi.url_scheme=https HTTPS=on REMOTE_ADDR=127.0.0.1" in answer
 
 
+def test_the_log_tells_why_tls_failed_if_it_is_asked_to(
+    edge: Callable[..., EdgeSite], tls: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for verbose in (False, True):
+        site = edge(kind="https", tls=tls, http=Http(ssl_verbose=verbose))
+        with gevent.socket.create_connection(("127.0.0.1", site.port)) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            while client.recv(1000):
+                pass
+        assert ("TLS failed: HTTP_REQUEST" in capsys.readouterr().err) is verbose
+
+
 @pytest.mark.parametrize("threads", [None, 0, 1])
 def test_files_of_every_size_are_sent_over_tls(
     edge: Callable[..., EdgeSite], tls: str, tmp_path: Path, threads: int | None

@@ -13,7 +13,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return [b""]
 
 
-def mounted(*mountpoints: str, **options: bool) -> Applications:
+def mounted(*mountpoints: str, **options: bool | str) -> Applications:
     applications = Applications(**options)  # type: ignore[arg-type]
     for mountpoint in mountpoints:
         applications.add(mountpoint, app)
@@ -139,3 +139,27 @@ def test_a_default_application_leaves_nothing_to_load() -> None:
     applications = Applications(load=load)
     applications.add("", app)
     assert answered(applications, SCRIPT_NAME="/a", UWSGI_FILE="a.py") == ""
+
+
+def test_an_application_may_be_chosen_by_host_too() -> None:
+    applications = mounted("", "a.test|", "a.test|/x", "b.test|/x", host="HTTP_HOST")
+    assert answered(applications, HTTP_HOST="a.test") == "a.test|"
+    assert answered(applications, HTTP_HOST="a.test", SCRIPT_NAME="/x") == "a.test|/x"
+    assert answered(applications, HTTP_HOST="b.test", SCRIPT_NAME="/x") == "b.test|/x"
+    assert answered(applications, HTTP_HOST="b.test") == ""
+    assert answered(applications, SCRIPT_NAME="/x") == ""
+
+
+def test_a_path_is_split_among_the_mountpoints_of_its_host() -> None:
+    applications = mounted(
+        "", "a.test|/x", "b.test|/x/y", manage_script_name=True, host="SERVER_NAME"
+    )
+    environ = {"SERVER_NAME": "a.test", "PATH_INFO": "/x/y/z"}
+    found = applications.find(environ)
+    assert found is not None
+    assert found.mountpoint == "a.test|/x"
+    assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == ("/x", "/y/z")
+    environ = {"SERVER_NAME": "b.test", "PATH_INFO": "/x/y/z"}
+    found = applications.find(environ)
+    assert found is not None
+    assert (found.mountpoint, environ["PATH_INFO"]) == ("b.test|/x/y", "/z")
