@@ -6,15 +6,21 @@ module of geuwsgi or of the application holds an unpatched lock or socket.
 
 from __future__ import annotations
 
+import gc
 from typing import NoReturn
 
 
 def main(boot_fd: int) -> NoReturn:
     """Be a template, or a lone worker, as the boot record behind ``boot_fd`` says."""
+    # What modules are made of is no garbage: neither now nor when the application is
+    # imported is it worth looking through. A twelfth of the time to start.
+    gc.disable()
     _patch()
 
     from geuwsgi.worker.template import run
 
+    gc.freeze()
+    gc.enable()
     run(boot_fd)
 
 
