@@ -18,6 +18,7 @@ LOOPS = (
     "geuwsgi.cache._reader",
     "geuwsgi.protocol._fields",
     "geuwsgi.protocol._mask",
+    "geuwsgi.server._smallstack",
 )
 
 #: Modules of which the same source is compiled, with the types of the .pxd beside it.

@@ -6,7 +6,7 @@ cdef int _READ, _WRITE, _MORE
 cdef class Stream:
     cdef public bint _armed, closed
     cdef public Clock _clock
-    cdef public object _hub, _reader, _recv, _send, _sock, _watcher, _writer
+    cdef public object _hub, _reader, _sock, _watcher, _writer
     cdef public object _rested, _failure
     cdef public int _fd
     cdef public double deadline, write_deadline, write_timeout

@@ -55,9 +55,7 @@ class Stream:
         "_fd",
         "_hub",
         "_reader",
-        "_recv",
         "_rested",
-        "_send",
         "_sock",
         "_watcher",
         "_writer",
@@ -75,8 +73,6 @@ class Stream:
         write_timeout: float = 0.0,
     ) -> None:
         self._sock = sock
-        self._recv = sock.recv
-        self._send = sock.send
         self._fd = sock.fileno()
         self._hub = hub
         self._watcher: Any = None
@@ -135,7 +131,7 @@ class Stream:
             return self._recv_late(size)
         while True:
             try:
-                return self._recv(size)
+                return self._sock.recv(size)
             except BlockingIOError:
                 self.wait_readable()
             except OSError as exc:
@@ -163,7 +159,7 @@ class Stream:
     def recv_nowait(self, size: int) -> bytes | None:
         """Return what is there, b"" at the end of the stream, None if nothing is."""
         try:
-            return self._recv(size)
+            return self._sock.recv(size)
         except BlockingIOError:
             return None
         except OSError as exc:
@@ -214,7 +210,7 @@ class Stream:
         Raises Disconnected if the peer is gone, PeerTimeout past the deadline.
         """
         try:
-            sent = self._send(octets)
+            sent = self._sock.send(octets)
         except BlockingIOError:
             sent = 0
         except OSError as exc:
@@ -226,7 +222,7 @@ class Stream:
         while rest:
             self.wait_writable()
             try:
-                rest = rest[self._send(rest) :]
+                rest = rest[self._sock.send(rest) :]
             except BlockingIOError:
                 continue
             except OSError as exc:
@@ -237,7 +233,7 @@ class Stream:
     ) -> None:
         """As ``send_all``; tells ``before_waiting`` first if the peer is slow."""
         try:
-            sent = self._send(octets)
+            sent = self._sock.send(octets)
         except BlockingIOError:
             sent = 0
         except OSError as exc:
@@ -253,7 +249,7 @@ class Stream:
         file leave in one packet.
         """
         try:
-            sent = self._send(octets, _MORE)
+            sent = self._sock.send(octets, _MORE)
         except BlockingIOError:
             sent = 0
         except OSError as exc:
@@ -264,7 +260,7 @@ class Stream:
     def send_nowait(self, octets: bytes | memoryview) -> int:
         """Send what the kernel takes at once; return how many bytes that was."""
         try:
-            return self._send(octets)
+            return self._sock.send(octets)
         except BlockingIOError:
             return 0
         except OSError as exc:

@@ -176,7 +176,7 @@ class TlsStream(Stream):
             told(self)
 
     def _receive_raw(self) -> None:
-        received = self._recv(_RAW_BLOCK)
+        received = self._sock.recv(_RAW_BLOCK)
         if received:
             self._incoming.write(received)
         else:
@@ -188,7 +188,7 @@ class TlsStream(Stream):
         self._flush_nowait()  # the alert that says why
         if exc.reason == "HTTP_REQUEST":
             with contextlib.suppress(OSError):
-                self._send(_PLAIN_HTTP)
+                self._sock.send(_PLAIN_HTTP)
 
     # Writing
 
@@ -273,7 +273,7 @@ class TlsStream(Stream):
         if not records:
             return
         try:
-            sent = self._send(records)
+            sent = self._sock.send(records)
         except BlockingIOError:
             sent = 0
         except OSError:

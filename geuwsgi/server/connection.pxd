@@ -1,4 +1,6 @@
 # C types for connection.py, when it is compiled.
+cimport cython
+
 from geuwsgi.server.exchange cimport Exchange
 from geuwsgi.server.site cimport Site
 
@@ -8,9 +10,12 @@ cdef class Connection:
     cdef public Site site
     cdef public object limits, stream, pending
     cdef public dict environ
+    cdef public str peer_address, peer_port
     cdef public Py_ssize_t listener
     cdef public bint idle, is_adopted, is_head, is_relayed
 
+    @cython.locals(environ=dict)
+    cpdef dict new_environ(self)
     cpdef next_exchange(self)
     cpdef settle(self, exchange)
     cpdef rest(self)

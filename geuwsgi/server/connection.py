@@ -45,7 +45,8 @@ class Connection:
     """A connected peer on ``stream``.
 
     ``environ`` is what every request on the connection starts from: the worker's
-    part and the peer's.
+    part and the peer's. Where ``peer_address`` is set, ``environ`` is shared by all
+    connections of a listener and lacks the peer's: 400 bytes less for each one.
     """
 
     __slots__ = (
@@ -57,6 +58,8 @@ class Connection:
         "is_relayed",
         "limits",
         "listener",
+        "peer_address",
+        "peer_port",
         "pending",
         "site",
         "stream",
@@ -73,6 +76,8 @@ class Connection:
         self.limits = limits
         #: Index of the listener that accepted it.
         self.listener = 0
+        self.peer_address = ""
+        self.peer_port = ""
         #: What was read before the protocol's turn, by an edge or by a sibling.
         self.pending = b""
         #: A sibling gave the connection to this worker because of its next request.
@@ -84,6 +89,14 @@ class Connection:
         #: Between requests: draining may close it without losing anything.
         self.idle = False
         self.is_head = False
+
+    def new_environ(self) -> dict[str, Any]:
+        """Return what a request starts from, for it to have."""
+        environ = self.environ.copy()
+        if self.peer_address:
+            environ["REMOTE_ADDR"] = self.peer_address
+            environ["REMOTE_PORT"] = self.peer_port
+        return environ
 
     def next_exchange(self) -> Exchange | None:
         """Return the next request when it has come, None when the connection ends.
@@ -218,8 +231,9 @@ class Connection:
         site = self.site
         # A line of the head may be as long as the head, and may hold a secret.
         message = str(error)[:_TOLD]
-        site.report(f"bad request from {self._peer(self.environ)}: {message}")
-        exchange = Exchange(site, self, dict(self.environ))
+        environ = self.new_environ()
+        site.report(f"bad request from {self._peer(environ)}: {message}")
+        exchange = Exchange(site, self, environ)
         exchange.started = time()
         self.is_head = False
         exchange.respond_error(error.status, message)

@@ -7,14 +7,28 @@ keeps the chain of who spawned whom.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from greenlet import getcurrent, greenlet
+
+F = TypeVar("F", bound=Callable[..., object])
+
+try:
+    from geuwsgi.server._smallstack import on_small_stack
+except ImportError:
+
+    def on_small_stack(run: F) -> F:
+        return run
+
 
 if TYPE_CHECKING:
     from geuwsgi.server.exchange import Exchange
 
 _MAX_DEPTH = 64
+
+
+__all__ = ["ConnectionGreenlet", "current_exchange", "on_small_stack"]
 
 
 class ConnectionGreenlet(greenlet):

@@ -128,7 +128,7 @@ def edge_of(
         redirect_port = None
         if listener.protocol == "http-to-https":
             redirect_port = _redirect_port(http, listener)
-        return Edge(
+        edge = Edge(
             tls,
             http.https_export_cert,
             TrustedProxies(http.trusted_proxies) if reads_proxy else None,
@@ -136,6 +136,7 @@ def edge_of(
             speaks_http2,
             http.ssl_verbose,
         )
+        return PLAIN if edge == PLAIN else edge
     except ConfigError as exc:
         raise ConfigError(f"{listener.kind}: {exc.message}", listener.origin) from exc
 

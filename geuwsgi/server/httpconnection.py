@@ -231,7 +231,7 @@ class HttpConnection(Connection):
         line_end = head.find(b"\r\n")
         fields = head[line_end:] if line_end >= 0 else b""
         if fields != self._known_fields or not fields:
-            environ = self.environ.copy()
+            environ = self.new_environ()
             length, flags = parser.parse(head, environ)
             if self._has_asked and not flags & http1.HTTP_1_0:
                 self._known_fields = fields
@@ -242,11 +242,11 @@ class HttpConnection(Connection):
             environ = self._known_environ.copy()
             length, flags = self._known_framing
             if not parser.parse_line(head[:line_end], environ):
-                environ = self.environ.copy()
+                environ = self.new_environ()
                 length, flags = parser.parse(head, environ)
                 return environ, length, flags
         else:
-            environ = self.environ.copy()
+            environ = self.new_environ()
             length, flags = parser.parse(head, environ)
             if flags & http1.HTTP_1_0:
                 return environ, length, flags

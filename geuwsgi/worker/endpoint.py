@@ -6,9 +6,11 @@ import _socket
 import socket
 from typing import TYPE_CHECKING, Any
 
+from geuwsgi.net.stream import Stream
 from geuwsgi.server.connection import Connection
 from geuwsgi.server.edges import PLAIN
 from geuwsgi.server.fastcgiconnection import FastCgiConnection, FastCgiNphConnection
+from geuwsgi.server.httpconnection import HttpConnection
 from geuwsgi.server.scgiconnection import ScgiConnection, ScgiNphConnection
 from geuwsgi.server.uwsgiconnection import UwsgiConnection
 from geuwsgi.shared.handovers import Handover
@@ -44,6 +46,7 @@ class Endpoint:
         "_front",
         "_index",
         "_is_unix",
+        "_last_address",
         "_limits",
         "_site",
         "family",
@@ -58,6 +61,7 @@ class Endpoint:
         self._site = site
         self.family = listener.socket.family
         self._is_unix = self.family == socket.AF_UNIX
+        self._last_address = ""
         self._environ: dict[str, object] | None = None
         self._front = FRONT_PROTOCOLS.get(listener.protocol)
         if self._front is None:
@@ -89,9 +93,20 @@ class Endpoint:
             return self._connection(sock, {})
         if self._is_unix:
             return self._connection(sock, {"REMOTE_ADDR": _NO_ADDRESS})
-        return self._connection(
-            sock, {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
-        )
+        port = str(address[1])
+        if self._edge is PLAIN:
+            # Nothing will be known of the peer but its address.
+            site, limits = self._site, self._limits
+            stream = Stream(sock, site.hub, site.clock, limits.write_timeout)
+            connection = HttpConnection(site, stream, self._environ, limits)
+            if address[0] != self._last_address:
+                self._last_address = address[0]
+            # One text for all connections of a front server.
+            connection.peer_address = self._last_address
+            connection.peer_port = port
+            connection.listener = self._index
+            return connection
+        return self._connection(sock, {"REMOTE_ADDR": address[0], "REMOTE_PORT": port})
 
     def adopt(self, handover: Handover) -> Connection:
         """Return the connection that a sibling has given away."""
@@ -135,7 +150,7 @@ class Endpoint:
             # The address, what a PROXY header said, and the client's certificate.
             peer = {
                 key: value
-                for key, value in connection.environ.items()
+                for key, value in connection.new_environ().items()
                 if isinstance(value, str) and common.get(key) != value
             }
         is_relayed = relay >= 0 or connection.is_relayed
