@@ -33,6 +33,7 @@ from geuwsgi.master.prepared import Prepare, Prepared
 from geuwsgi.master.processes import MemberProcess
 from geuwsgi.master.signals import SignalQueue
 from geuwsgi.master.spawn import signal_group
+from geuwsgi.options import Settings
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.worker.hooks import HookRunner, actions_of
 from geuwsgi.worker.messages import Kind
@@ -387,18 +388,26 @@ class Master:
         prepared = self._prepare(number, current)
         try:
             make_duties(prepared, started_on=self._started_on, log=log)
+            self._follow_log(current.settings, prepared.settings)
         except BaseException:
             prepared.close_listeners(current.listeners)
             prepared.close(current)
             raise
         return prepared
 
+    def _follow_log(self, former: Settings, settings: Settings) -> None:
+        """Have the log go where a new configuration says; its template inherits it."""
+        target = log_target(settings)
+        if target and target != log_target(former):
+            log(f"the log goes to {target} from here on")
+            self._output.redirect(target)
+        elif settings.logging.log_reopen:
+            self._output.reopen()
+
     def _promote(self, action: ev.Promote) -> None:
         former, self._current = self._current, action.generation
         listeners = self._prepared[action.generation].listeners
         self._prepared[former].close_listeners(listeners)
-        if self._prepared[self._current].settings.logging.log_reopen:
-            self._output.reopen()
         self._change_duties()
 
     def _forget(self, action: ev.Forget) -> None:
@@ -466,6 +475,13 @@ class Master:
                 f"{row[sb.CORES_BUSY]} in flight, {row[sb.CONNECTIONS]} connections, "
                 f"{row[sb.EXCEPTIONS]} exceptions"
             )
+
+
+def log_target(settings: Settings) -> str:
+    """The file or address that all output goes to; empty: where it led before."""
+    process, logging = settings.process, settings.logging
+    first = process.daemonize or process.daemonize2 or logging.logto
+    return logging.logto2 or first or ""
 
 
 def log(line: str) -> None:

@@ -13,7 +13,7 @@ from geuwsgi.cli import main
 from geuwsgi.errors import StartupError
 from geuwsgi.master.steps import take_locks, write_files
 from geuwsgi.options import Process
-from geuwsgi.testing.client import Client, get
+from geuwsgi.testing.client import Client
 from geuwsgi.testing.process import ServerProcess
 from tests.master.site import APPLICATION, Site
 
@@ -104,18 +104,27 @@ def test_a_signal_is_sent_by_the_command(site: Site) -> None:
     assert main(["--signal", address]) == 1
 
 
-def test_the_log_is_reopened_after_a_reload_that_asks_for_it(site: Site) -> None:
-    log = site.directory / "site.log"
-    site.write_ini("logto = site.log\nlog-reopen = true\n", workers=1)
+def test_the_log_is_reopened_and_moved_by_reloads(site: Site) -> None:
+    log, old, other = (site.directory / f"{name}.log" for name in ("a", "old", "b"))
+    told = APPLICATION.replace(
+        "def app", 'print("LOADED {version}", flush=True)\ndef app'
+    )
+    site.write_code(told.format(version="one"))
+    site.write_ini("logto = a.log\nlog-reopen = true\n", workers=1)
     with ServerProcess(["site.ini"], directory=site.directory) as server:
         server.wait_until_ready(site.address, timeout=30)
-        assert get(site.address).status == 200
-        log.rename(site.directory / "old.log")
+        assert site.version() == "one"
+        log.rename(old)
+        site.write_code(told.format(version="two"))
         server.send_signal(signal.SIGHUP)
-        server.wait_for(
-            lambda: log.exists() and "spawned" not in log.read_text(), "reopens"
-        )
-        assert "takes over" in (site.directory / "old.log").read_text()
+        site.wait_for_version("two")
+        assert "LOADED two" in log.read_text()  # the new processes write there
+        assert "LOADED one" in old.read_text()
+        site.write_ini("logto = b.log\n", workers=1)
+        site.write_code(told.format(version="three"))
+        server.send_signal(signal.SIGHUP)
+        site.wait_for_version("three")
+        assert "LOADED three" in other.read_text()
         assert server.stop() == 0
 
 
