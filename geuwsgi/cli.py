@@ -137,7 +137,17 @@ def _judge_master(configuration: Configuration) -> Iterator[ConfigError]:
     yield from judge(configuration.settings)
 
 
-_SUB_COMMANDS: dict[str, SubCommand] = {"cache": _cache, "check": _check}
+def _top(arguments: Sequence[str]) -> int:
+    from geuwsgi.stats.top import top
+
+    return top(arguments)
+
+
+_SUB_COMMANDS: dict[str, SubCommand] = {
+    "cache": _cache,
+    "check": _check,
+    "top": _top,
+}
 
 
 def _complain(line: str) -> None:
