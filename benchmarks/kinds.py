@@ -51,6 +51,13 @@ class Messages:
 
 
 @dataclass(frozen=True)
+class HeldSockets:
+    """So many websockets that say nothing and answer the server's pings."""
+
+    connections: int
+
+
+@dataclass(frozen=True)
 class Start:
     """From the command to the first answer, and the memory afterwards."""
 
@@ -69,7 +76,7 @@ class Kind:
     title: str
     wire: Wire
     module: str
-    load: Requests | Transfers | LongPolls | Messages | Start
+    load: Requests | Transfers | LongPolls | Messages | HeldSockets | Start
     only: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     workers: int = 1
@@ -78,6 +85,8 @@ class Kind:
     def unit(self) -> str:
         if isinstance(self.load, LongPolls):
             return "woken/s"
+        if isinstance(self.load, HeldSockets):
+            return "accepted/s"
         if isinstance(self.load, Start):
             return "starts/s"
         if isinstance(self.load, Transfers):
@@ -203,14 +212,14 @@ KINDS: tuple[Kind, ...] = (
         "websocket echo, 64 bytes",
         Wire.WEBSOCKET,
         "uwsgi_websocket",
-        Messages(64),
+        Messages(64, connections=64),
     ),
     Kind(
         "websocket-16k",
         "websocket echo, 16 KiB",
         Wire.WEBSOCKET,
         "uwsgi_websocket",
-        Messages(16384),
+        Messages(16384, connections=64),
     ),
     Kind(
         "websocket-16",
@@ -225,6 +234,23 @@ KINDS: tuple[Kind, ...] = (
         Wire.WEBSOCKET,
         "uwsgi_websocket",
         Messages(64, connections=500, broadcast=True),
+    ),
+    Kind(
+        "broadcast-5k",
+        "websocket broadcast to 5,000, 64 bytes, by each server's own function",
+        Wire.WEBSOCKET,
+        "geuwsgi_websocket",
+        Messages(64, connections=5000, broadcast=True),
+        ("geuwsgi", "picows", "websockets"),
+    ),
+    Kind(
+        "websocket-20k",
+        "20,000 idle websockets, each pinged every 8 seconds",
+        Wire.WEBSOCKET,
+        "uwsgi_websocket",
+        HeldSockets(20_000),
+        ("geuwsgi", "uwsgi-gevent"),
+        ("--websockets-ping-freq", "8", "--websockets-pong-tolerance", "10"),
     ),
     Kind(
         "latency",

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .kinds import Kind, LongPolls, Start, Transfers
+from .kinds import HeldSockets, Kind, LongPolls, Start, Transfers
 from .plot import bars, format_figure
 from .runner import Result
 from .servers import GEUWSGI, SERVERS
@@ -31,6 +31,13 @@ _LONG_POLL_COLUMNS = (
     ("kib_more_each", "KiB each"),
     ("kib_each", "KiB each, whole server"),
 )
+_HELD_COLUMNS = (
+    ("rate", "{unit}"),
+    ("kib_more_each", "KiB each"),
+    ("kib_each", "KiB each, whole server"),
+    ("pings", "pings answered"),
+    ("core_percent", "% of the core while idle"),
+)
 _START_COLUMNS = (
     ("start_s", "seconds to the first answer"),
     ("pss_kib", "memory KiB"),
@@ -43,6 +50,7 @@ _TRANSFER_COLUMNS = (
 )
 _COLUMNS_OF = {
     LongPolls: _LONG_POLL_COLUMNS,
+    HeldSockets: _HELD_COLUMNS,
     Start: _START_COLUMNS,
     Transfers: _TRANSFER_COLUMNS,
 }

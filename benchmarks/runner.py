@@ -16,7 +16,16 @@ from pathlib import Path
 from statistics import median
 
 from .environment import APPLICATIONS, Environment
-from .kinds import GIGABYTE, Kind, LongPolls, Messages, Requests, Start, Transfers
+from .kinds import (
+    GIGABYTE,
+    HeldSockets,
+    Kind,
+    LongPolls,
+    Messages,
+    Requests,
+    Start,
+    Transfers,
+)
 from .processes import Running
 from .requests import http_request, uwsgi_packet
 from .servers import Place, Server, Wire, front
@@ -347,7 +356,52 @@ def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sampl
     return sample
 
 
+#: Long enough for each held websocket to be pinged twice.
+_HOLDING_S = 20.0
+
+
+def _held_sockets(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
+    connections = kind.load.connections
+    idle = running.usage(memory=True)
+    holder = subprocess.Popen(
+        [
+            *("taskset", "-c", str(plan.load_core)),
+            plan.environment.client("sockets"),
+            *("--target", f"tcp:{place.address}", "--connections", str(connections)),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdin and holder.stdout and holder.stderr
+        first = holder.stdout.readline()
+        if not first:
+            said = holder.stderr.read().strip()
+            raise RuntimeError(f"{said}; {running.output()[-500:]}")
+        before = running.usage()
+        time.sleep(_HOLDING_S)
+        held = running.usage(memory=True)
+        rest, said = holder.communicate("\n", timeout=60)
+        if holder.returncode:
+            raise RuntimeError(f"holding failed: {said.strip()}")
+    finally:
+        holder.kill()
+        holder.wait()
+    sample: Sample = {**json.loads(first), **json.loads(rest)}
+    sample["kib_each"] = held.pss_kib / connections
+    sample["kib_more_each"] = (held.pss_kib - idle.pss_kib) / connections
+    sample["core_percent"] = (
+        100 * (held.cpu_seconds - before.cpu_seconds) / sample["seconds"]
+    )
+    sample["rate"] = connections / sample["hold_seconds"]
+    sample["errors"] = sample["cut"] + sample["closed_otherwise"]
+    return sample
+
+
 _LOADS = {
+    HeldSockets: _held_sockets,
     Requests: _requests,
     Transfers: _transfers,
     Messages: _messages,
