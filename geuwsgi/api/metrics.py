@@ -109,7 +109,7 @@ def snmp_functions(numbers: SnmpNumbers) -> dict[str, Callable[..., bool | None]
         functions[f"snmp_decr_{kind_name}"] = _snmp_add(numbers, kind, -1)
     for name, function in functions.items():
         function.__name__ = function.__qualname__ = name
-    functions["snmp_set_community"] = snmp_set_community
+    functions["snmp_set_community"] = _snmp_set_community(numbers)
     return functions
 
 
@@ -131,10 +131,14 @@ def _snmp_add(numbers: SnmpNumbers, kind: int, sign: int) -> Callable[..., bool 
     return add_to_number
 
 
-def snmp_set_community(community: str, /) -> bool:
-    """Accepted: there is no SNMP server to ask for the community. True."""
-    _check_name(community)
-    return True
+def _snmp_set_community(numbers: SnmpNumbers) -> Callable[..., bool | None]:
+    def snmp_set_community(community: str, /) -> bool:
+        """Have requests answered that say this community. True."""
+        _check_name(community)
+        numbers.set_community(community.encode())
+        return True
+
+    return snmp_set_community
 
 
 def _check_name(name: str) -> None:

@@ -342,7 +342,14 @@ def _metrics(settings: Settings, old: Metrics | None) -> Metrics | None:
 def _snmp(settings: Settings, old: SnmpNumbers | None) -> SnmpNumbers | None:
     if settings.stats.snmp is None:
         return None
-    return old or SnmpNumbers.create()
+    numbers = old or SnmpNumbers.create()
+    community = settings.stats.snmp_community
+    if community:
+        try:
+            numbers.set_community(community.encode())
+        except ValueError as exc:
+            raise ConfigError(f"snmp-community: {exc}") from exc
+    return numbers
 
 
 def _broadcast(settings: Settings, old: Broadcast | None) -> Broadcast:

@@ -74,11 +74,15 @@ class MessageWaiter:
 
 @dataclass(frozen=True)
 class MuleTask:
-    """What one mule is for. ``program`` is a file, ``module:callable`` or nothing."""
+    """What one mule is for. ``program`` is a file, ``module:callable`` or nothing.
+
+    Messages are cut to ``message_size`` bytes.
+    """
 
     number: int
     program: str
     harakiri_s: float
+    message_size: int = 65536
 
 
 class Mule:
@@ -156,7 +160,7 @@ class Mule:
 
     def _serve(self) -> None:
         while not self._draining:
-            message = self._waiter.wait(None)
+            message = self._waiter.wait(None, self._task.message_size)
             if message is not None:
                 self._busy = True
                 try:

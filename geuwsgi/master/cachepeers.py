@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from geuwsgi.cache.cache import Cache
 from geuwsgi.cache.peers import apply_change
-from geuwsgi.errors import RemoteProtocolError, StartupError
+from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared
-from geuwsgi.net.address import TcpAddress, parse_address
+from geuwsgi.net.datagrams import bind_datagrams
 from geuwsgi.protocol.cache_peers import decode_change
 from geuwsgi.shared.mutex import MutexTimeout
 
@@ -44,7 +44,7 @@ class CachePeerDuty(Duty):
     def begin(self, desk: Desk) -> None:
         """Raises StartupError if the address cannot be had."""
         self._desk = desk
-        self._socket = _bind(self._address)
+        self._socket = bind_datagrams(self._address, "cache udp server")
         desk.watch(self._socket.fileno(), self._take)
         name = self._cache.spec.name
         self._log(f'*** udp server for cache "{name}" running on {self._address} ***')
@@ -72,18 +72,3 @@ class CachePeerDuty(Duty):
                 self._log(f"cache peer {peer[0]}: {exc}")
             except MutexTimeout as exc:
                 self._log(f'cache "{self._cache.spec.name}": a change is lost: {exc}')
-
-
-def _bind(text: str) -> socket.socket:
-    address = parse_address(text)
-    if not isinstance(address, TcpAddress):
-        raise StartupError(f"a cache's udp address is host:port, not {text!r}")
-    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.bind((address.host, address.port))
-    except OSError as exc:
-        sock.close()
-        raise StartupError(f"cannot hear cache peers on {text}: {exc}") from exc
-    return sock

@@ -21,6 +21,7 @@ from geuwsgi.master.metrics import metrics_duty
 from geuwsgi.master.notify import notify_duty
 from geuwsgi.master.prepared import Prepared, socket_options_of
 from geuwsgi.master.pushing import pushing_duty
+from geuwsgi.master.snmp import snmp_duty
 from geuwsgi.master.statistics import StatisticsDuty
 from geuwsgi.master.subscribing import subscribing_duty
 from geuwsgi.master.timing import TimingDuty
@@ -44,6 +45,7 @@ def make_duties(
         TimingDuty(prepared.commons),
         AlarmDuty(prepared, log),
         metrics_duty(prepared),
+        snmp_duty(prepared, log),
         UpkeepDuty(prepared, log),
         *cache_peer_duties(prepared, log),
         daemons_duty(settings, prepared.environ, log),

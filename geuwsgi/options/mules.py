@@ -22,15 +22,14 @@ class Mules(Section):
         "kill a mule that works on a message for this many seconds", SECONDS, at_least=0
     )
     mule_msg_recv_size: int = option(
-        "read mule messages of up to this many bytes",
+        "cut mule messages to this many bytes instead of mule-msg-size",
         INT,
-        default=65536,
         at_least=0,
         implies=("master",),
         since="2.1",
     )
     mule_msg_size: int = option(
-        "read mule messages of up to this many bytes",
+        "let mule messages have up to this many bytes",
         BYTES,
         default=65536,
         at_least=0,

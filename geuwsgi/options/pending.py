@@ -8,7 +8,6 @@ from __future__ import annotations
 
 _WAITING = {
     "requests are not sent on to other servers yet": """
-        http-stud-prefix
         http-zerg
     """,
     "this step of the start is not taken yet": """
@@ -21,22 +20,8 @@ _WAITING = {
         py-programname
         python-raw
     """,
-    "the cache does without it so far": """
-        check-cache
-    """,
-    "metrics and stores do without it so far": """
-        metrics-no-cores
-    """,
-    "spoolers do without it so far": """
-        spooler-cheap
-        spooler-signal-as-task
-    """,
-    "mules do without it so far": """
-        mule-msg-recv-size
-    """,
-    "no agent answers over SNMP yet": """
-        snmp
-        snmp-community
+    "hooks do not run yet": """
+        hook-as-gateway
     """,
     "there are no subscriptions of this kind yet": """
         subscription-mountpoints

@@ -13,9 +13,6 @@ class Spooler(Section):
         "work on the tasks in this directory", TEXTS, short="Q", implies=("master",)
     )
     spooler_chdir: str | None = option("change to this directory for each task", TEXT)
-    spooler_cheap: bool = option(
-        "start spooler processes only when there is work", FLAG, since="2.1"
-    )
     spooler_external: tuple[str, ...] = option(
         "put tasks into this directory; another instance works on them",
         TEXTS,

@@ -11,6 +11,10 @@ from geuwsgi.shared.region import Region
 NUMBERS = 100
 # The kinds, as SNMP tags them.
 COUNTER32, GAUGE, COUNTER64 = 0x41, 0x42, 0x46
+# The longest name of a community, behind its length.
+_LONGEST = 127
+_COMMUNITY_AT = MUTEX_SIZE + 9 * NUMBERS
+_SIZE = _COMMUNITY_AT + 1 + _LONGEST
 _LIMITS = {COUNTER32: 1 << 32, GAUGE: 1 << 32, COUNTER64: 1 << 64}
 
 
@@ -26,7 +30,7 @@ class SnmpNumbers:
 
     @classmethod
     def create(cls) -> SnmpNumbers:
-        return cls(Region.create("snmp", MUTEX_SIZE + 9 * NUMBERS), fresh=True)
+        return cls(Region.create("snmp", _SIZE), fresh=True)
 
     def descriptors(self) -> list[int]:
         return [self.region.fd]
@@ -64,6 +68,19 @@ class SnmpNumbers:
         if not 0 < number <= NUMBERS or not self._kinds[number - 1]:
             return None
         return self._kinds[number - 1], self._values[number - 1]
+
+    @property
+    def community(self) -> bytes:
+        """Who may ask: what a request must say. Empty: nobody."""
+        at = _COMMUNITY_AT
+        return self.region.memory[at + 1 : at + 1 + self.region.memory[at]]
+
+    def set_community(self, name: bytes) -> None:
+        """Raises ValueError for a name over 127 bytes."""
+        if len(name) > _LONGEST:
+            raise ValueError(f"an SNMP community of {len(name)} bytes is too long")
+        at = _COMMUNITY_AT
+        self.region.memory[at : at + 1 + len(name)] = bytes((len(name),)) + name
 
     def _set(self, place: int, kind: int, value: int) -> None:
         self._kinds[place] = kind

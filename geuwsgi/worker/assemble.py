@@ -24,6 +24,7 @@ from geuwsgi.net.listeners import protocol_of
 from geuwsgi.offload.files import FileSender
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
+from geuwsgi.server.cached import CachedResponses
 from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
 from geuwsgi.server.forwarding import Forwarding
@@ -189,6 +190,8 @@ def build_server(
     _set_file_sender(site, settings)
     static = static_files(settings.static, files)
     site.stages = (*rules.stages, *(() if static is None else (static,)))
+    if settings.cache.check_cache is not None:
+        site.stages = (*site.stages, _cached_responses(settings, commons))
     if settings.wsgi.upload_progress:
         progress = UploadProgress(settings.wsgi.upload_progress)
         site.stages = (progress, *site.stages)
@@ -210,6 +213,14 @@ def build_server(
     server.on_second.append(websockets.tick)
     server.on_drain.append(websockets.drain)
     return server
+
+
+def _cached_responses(settings: Settings, commons: Commons) -> CachedResponses:
+    name = settings.cache.check_cache or ""
+    cache = commons.caches.named("" if name in ("1", "true") else name)
+    if cache is None:
+        raise ConfigError(f"check-cache: there is no cache {name!r}")
+    return CachedResponses(cache.get)
 
 
 def _sticky(settings: Settings, commons: Commons, worker_id: int) -> Sticky:

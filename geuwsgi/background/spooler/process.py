@@ -73,6 +73,7 @@ class SpoolerOptions:
     chdir: str = ""
     harakiri_s: float = 0.0
     max_tasks: int = 0
+    signals_count: bool = False
 
 
 class Spooler:
@@ -129,6 +130,12 @@ class Spooler:
     def wake(self) -> None:
         """Look for tasks now."""
         self._wake.set()
+
+    def count_signal(self) -> None:
+        """A signal was handled, which may count as a task."""
+        if self.options.signals_count:
+            self._count()
+            self._wake.set()
 
     # The loop
 
