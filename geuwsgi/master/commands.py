@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 
 from geuwsgi.config import Configuration
@@ -24,6 +25,9 @@ def find_command(configuration: Configuration) -> Callable[[], int] | None:
     ):
         if path:
             return _signal_command(path, number)
+    if commands.connect_and_read:
+        where = commands.connect_and_read
+        return lambda: _connect_and_read(where)
     if commands.signal:
         text = commands.signal
         return lambda: _send_signal(text)
@@ -33,6 +37,17 @@ def find_command(configuration: Configuration) -> Callable[[], int] | None:
     if commands.nagios:
         return lambda: _nagios(configuration)
     return None
+
+
+def _connect_and_read(address: str) -> int:
+    """Print what comes from an address: statistics, stacks."""
+    try:
+        received = _ask(address, _SIGNAL_TIMEOUT_S, b"")
+    except (OSError, ConfigError) as exc:
+        raise StartupError(f"connect-and-read: {address}: {exc}") from exc
+    sys.stdout.buffer.write(received)
+    sys.stdout.buffer.flush()
+    return 0
 
 
 def _send_signal(text: str) -> int:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 
 import pytest
 
 from geuwsgi.master.watch import Ask, Execute, HubWatch, Pulse, Report
 from geuwsgi.testing.client import Client, connect
+from geuwsgi.testing.process import GEUWSGI
 from tests.master.site import Site
 
 
@@ -107,6 +109,9 @@ def test_a_socket_tells_what_a_blocked_worker_does(site: Site) -> None:
             with connect(str(path)) as asking:
                 told = b"".join(iter(lambda: asking.recv(65536), b"")).decode()
     assert told.startswith("*** uWSGI Python tracebacker output ***")
+    command = [*GEUWSGI, "--connect-and-read", str(path)]
+    read = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert read.stdout.startswith("*** uWSGI Python tracebacker output ***")
     os.kill(site.worker_pid(1), signal.SIGKILL)
     assert site.version() == "one"  # its successor serves
     assert server.stop(signal.SIGTERM) == 0
