@@ -22,7 +22,7 @@ from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage
 from geuwsgi.errors import StartupError
-from geuwsgi.shared.region import Region
+from geuwsgi.shared.region import Region, reserve
 
 
 def open_store(spec: CacheSpec, log: Log) -> Cache:
@@ -51,7 +51,13 @@ def open_store(spec: CacheSpec, log: Log) -> Cache:
         raise _refusal(spec, exc.strerror or str(exc)) from exc
     if _sizes(cache.table.geometry) == _sizes(fresh_geometry(spec)):
         return cache
-    return _converted(spec, cache, log)
+    try:
+        return _converted(spec, cache, log)
+    except OSError as exc:
+        Path(_new_path(spec)).unlink(missing_ok=True)
+        fcntl.flock(cache.region.fd, fcntl.LOCK_UN)
+        cache.region.close()
+        raise _refusal(spec, f"in its new size, {exc.strerror or exc}") from exc
 
 
 def close_store(cache: Cache) -> None:
@@ -91,7 +97,7 @@ def _refusal(spec: CacheSpec, why: str) -> StartupError:
 
 def _fresh(spec: CacheSpec, fd: int, log: Log) -> Cache:
     geometry = fresh_geometry(spec)
-    os.ftruncate(fd, geometry.size)
+    reserve(fd, geometry.size)
     region = Region(spec.store, fd, geometry.size)
     return _opened(attach(spec, region, log, fresh=geometry))
 
@@ -104,6 +110,7 @@ def _stored(spec: CacheSpec, fd: int, size: int, log: Log) -> tuple[Cache | None
         return None, str(exc)
     if size != geometry.size:
         return None, f"it has {size} bytes instead of {geometry.size}"
+    reserve(fd, size)  # a copy of it may have holes
     # A descriptor of its own: the region closes it if the file is refused.
     region = Region(spec.store, os.dup(fd), size)
     cache = attach(spec, region, log, renew_mutex=True)
@@ -121,7 +128,7 @@ def _stored(spec: CacheSpec, fd: int, size: int, log: Log) -> tuple[Cache | None
 
 def _converted(spec: CacheSpec, old: Cache, log: Log) -> Cache:
     """Put the items of a store of other sizes into a new file in its place."""
-    path = f"{spec.store}.new"
+    path = _new_path(spec)
     Path(path).unlink(missing_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -131,6 +138,10 @@ def _converted(spec: CacheSpec, old: Cache, log: Log) -> Cache:
     old.region.close()
     log(f'the store of cache "{spec.name}" was converted to its new size')
     return cache
+
+
+def _new_path(spec: CacheSpec) -> str:
+    return f"{spec.store}.new"
 
 
 def _opened(cache: Cache) -> Cache:

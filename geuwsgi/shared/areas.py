@@ -16,7 +16,7 @@ from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.shared.keyval import parse_keyval
 from geuwsgi.shared.mutex import MUTEX_SIZE, Wait, make_mutex
 from geuwsgi.shared.recordlocks import RecordLocks
-from geuwsgi.shared.region import PAGE_SIZE, Region
+from geuwsgi.shared.region import PAGE_SIZE, Region, reserve
 
 _FORMATS = {1: struct.Struct("b"), 2: struct.Struct("h"), 4: struct.Struct("i")}
 _FORMATS[8] = struct.Struct("q")
@@ -208,7 +208,7 @@ def _of_file(path: str, fd: int | None, size: int, offset: int) -> SharedArea:
         if size <= 0:
             raise StartupError(f"sharedarea: {path} is empty and no size is given")
         if end < offset + size:
-            os.ftruncate(fd, offset + size)
+            reserve(fd, offset + size)
         region = Region(path, fd, offset + size)
     except (OSError, ValueError) as exc:
         raise StartupError(f"sharedarea: cannot map {path}: {exc}") from exc

@@ -19,7 +19,7 @@ from typing import Any
 
 from geuwsgi.errors import StartupError
 from geuwsgi.shared.mutex import Mutex, Wait, make_mutex
-from geuwsgi.shared.region import Region, round_up
+from geuwsgi.shared.region import Region, reserve, round_up
 
 _MAGIC = b"geuqueue"
 _IDENTITY = struct.Struct("8sqq")
@@ -204,7 +204,7 @@ def _open_store(path: str, length: int, identity: bytes) -> Region:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         size = os.fstat(fd).st_size
         if not size:
-            os.ftruncate(fd, length)
+            reserve(fd, length)
             os.pwrite(fd, identity, 0)
         elif size != length or os.pread(fd, len(identity), 0) != identity:
             raise refusal(
@@ -214,6 +214,9 @@ def _open_store(path: str, length: int, identity: bytes) -> Region:
     except BlockingIOError as exc:
         os.close(fd)
         raise refusal("another instance has it open") from exc
+    except OSError as exc:
+        os.close(fd)
+        raise refusal(exc.strerror or str(exc)) from exc
     except StartupError:
         os.close(fd)
         raise

@@ -11,6 +11,7 @@ A region knows nothing about what lies in it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import tempfile
@@ -19,10 +20,28 @@ from typing import Any
 
 PAGE_SIZE = mmap.PAGESIZE
 
+#: File systems that cannot keep room say one of these.
+_NO_RESERVATIONS = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENODEV)
+
 
 def round_up(size: int, multiple: int) -> int:
     """Return the smallest multiple of ``multiple`` that is not below ``size``."""
     return -(-size // multiple) * multiple
+
+
+def reserve(fd: int, size: int) -> None:
+    """Make a file ``size`` bytes long and have the disk keep room for all of it.
+
+    A file that is only made longer gets its blocks when they are written. If the disk
+    is full then, whoever writes to a mapping of it is killed by SIGBUS. Raises OSError
+    if there is no room now.
+    """
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as exc:
+        if exc.errno not in _NO_RESERVATIONS:
+            raise
+        os.ftruncate(fd, size)
 
 
 class Region:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -160,6 +163,41 @@ def test_a_second_instance_is_told(stored: Path) -> None:
 def test_a_path_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(StartupError, match="No such file or directory"):
         open_caches(tmp_path / "missing" / "store")
+
+
+@pytest.fixture
+def little_disk() -> Iterator[None]:
+    """No file grows beyond 16 KiB, as if the disk ended there."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_store_that_has_no_room_is_refused(tmp_path: Path, little_disk: None) -> None:
+    # Were it only made longer, the first to write where the disk is full would die.
+    with pytest.raises(StartupError, match="File too large"):
+        open_caches(tmp_path / "store")
+
+
+def test_a_store_that_has_no_room_to_grow_stays_as_it_is(
+    stored: Path, little_disk: None
+) -> None:
+    with pytest.raises(StartupError, match="in its new size, File too large"):
+        open_caches(stored, ",bitmap=1,blocks=5000")
+    assert [path.name for path in stored.parent.iterdir()] == [stored.name]
+    caches = open_caches(stored)
+    expect_contents(caches)
+    caches.close()
+
+
+def test_a_store_has_its_room_on_the_disk(stored: Path) -> None:
+    status = stored.stat()
+    assert status.st_blocks * 512 >= status.st_size
 
 
 def test_a_store_may_be_deleted_at_the_end(tmp_path: Path) -> None:
