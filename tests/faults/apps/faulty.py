@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -55,6 +57,31 @@ def _fork_and_stay() -> None:
     os.fork()
 
 
+def _fill_memory() -> None:
+    held = []
+    while True:
+        held.append(bytearray(64 << 20))
+
+
+def _resolve() -> None:
+    # The resolver of gevent, in its threads: others go on.
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("name.that.nobody.answers.test", 80)
+
+
+def _spool() -> None:
+    import uwsgi
+
+    uwsgi.spool({b"body": b"x" * 50_000})
+
+
+def _fill_cache() -> None:
+    import uwsgi
+
+    for number in range(50):
+        uwsgi.cache_update(f"key {number}", b"x" * 60_000)
+
+
 def _raise(error: BaseException) -> Callable[[], None]:
     def action() -> None:
         raise error
@@ -78,6 +105,10 @@ ACTIONS: dict[str, Callable[[], object]] = {
     "/change-directory": lambda: os.chdir("/"),
     "/leak": _leak,
     "/stop-leaking": _stop_leaking,
+    "/memory": _fill_memory,
+    "/resolve": _resolve,
+    "/spool": _spool,
+    "/cache": _fill_cache,
     "/fork": _fork,
     "/fork-and-stay": _fork_and_stay,
     "/kill-self": lambda: os.kill(os.getpid(), signal.SIGSEGV),
