@@ -154,7 +154,7 @@ class _Launch:
             inherited = take_inherited(environ, os.getpid()) + take_standard_input()
             # Whoever passed them holds them too: what a reload closes could never be
             # opened again.
-            self.held = [InheritedSocket(os.dup(s.fd), s.name) for s in inherited]
+            self.held = [_held(passed) for passed in inherited]
             set_limits(settings)
             check_purpose(self.configuration, has_inherited=bool(inherited))
             first = prepare(
@@ -342,6 +342,13 @@ def is_lone(settings: Settings) -> bool:
         or settings.subscription.zergpool
         or active_kinds(settings)
     )
+
+
+def _held(passed: InheritedSocket) -> InheritedSocket:
+    try:
+        return InheritedSocket(os.dup(passed.fd), passed.name)
+    except OSError as exc:
+        raise StartupError(f"LISTEN_FDS: descriptor {passed.fd} is not open") from exc
 
 
 def is_only_emperor(settings: Settings, *, has_listeners: bool) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from geuwsgi.testing.client import free_port, get
 from geuwsgi.testing.fixtures import StartServer
+from geuwsgi.testing.process import GEUWSGI
 
 CONFIGURATION_ERROR = 1
 NO_APPLICATION = 22
@@ -300,3 +302,19 @@ def test_a_stale_unix_socket_is_replaced(
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert server.stop() == 0
     assert not path.exists()
+
+
+def test_a_socket_that_was_promised_and_is_not_there(
+    geuwsgi_server: StartServer, tmp_path: Path
+) -> None:
+    script = (
+        "import os, sys; os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+        "os.closerange(3, 10); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    )
+    server = geuwsgi_server(
+        *("--http-socket", "127.0.0.1:0", "--master"),
+        command=(sys.executable, "-c", script, *GEUWSGI[1:]),
+    )
+    assert server.wait() == CONFIGURATION_ERROR
+    line_with(server.log, "LISTEN_FDS: descriptor 3 is not open")
+    assert "Traceback" not in server.log

@@ -532,3 +532,13 @@ def test_what_is_so_already_needs_no_rights(public_directory: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     set_mode_and_owner(str(path), SocketOptions(mode=0o600))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_listening_standard_input_is_taken() -> None:
+    code = (
+        "import os, stat; from geuwsgi.net.inherited import take_standard_input as t;"
+        "(taken,) = t(); assert stat.S_ISSOCK(os.fstat(taken.fd).st_mode);"
+        "assert stat.S_ISCHR(os.fstat(0).st_mode); assert t() == []"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        subprocess.run([sys.executable, "-c", code], stdin=listening, check=True)
