@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -89,6 +90,8 @@ def launch(command: Command, configuration: Configuration) -> int:
     if wants_background and not is_vassal(command.environ):
         launcher = Launcher.detach()
     status = 1
+    # A reload that is asked for while the first generation is being built waits.
+    former_mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
         output = _open_output(configuration.settings)
         try:
@@ -100,6 +103,7 @@ def launch(command: Command, configuration: Configuration) -> int:
             output.close()
         return status
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former_mask)
         if launcher is not None:
             launcher.release(status)
 
@@ -322,6 +326,7 @@ class _Launch:
             os.set_inheritable(fileno, True)
         sys.stdout.flush()
         sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         arguments = interpreter_arguments(
             boot_fd, is_template=False, optimize=first.settings.python.optimize
         )

@@ -22,6 +22,8 @@ class SignalQueue:
         os.set_blocking(writer, False)
         self._former_wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         self._former = {number: signal.signal(number, _queue) for number in numbers}
+        # Those that came while the start had them blocked come now.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._former)
 
     def fileno(self) -> int:
         return self._reader

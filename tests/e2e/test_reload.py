@@ -41,6 +41,7 @@ vacuum = true
 master-fifo = %d/fifo
 touch-reload = %d/touched
 touch-chain-reload = %d/chained
+touch-workers-reload = %d/workers
 fs-reload = %d/watched
 py-autoreload = 1
 """
@@ -80,12 +81,12 @@ def deploys(directory: Path, start: StartServer) -> Iterator[Deploys]:
     """At the end nothing may have been lost, and nothing may be left."""
     shutil.copy(traffic_application.__file__, directory / "site_application.py")
     write_version(directory / "version", "v0")
-    for name in ("touched", "chained", "watched"):
+    for name in ("touched", "chained", "workers", "watched"):
         (directory / name).touch()
     address = f"127.0.0.1:{free_port()}"
     (directory / "site.ini").write_text(INI.format(address=address))
     server = start("site.ini", directory=directory)
-    server.wait_until_ready(address, timeout=30)
+    server.wait_for_log("spawned uWSGI worker", count=2, timeout=30)
     with Traffic(address, CLIENTS) as traffic:
         yield Deploys(directory, server, address, traffic)
     assert traffic.losses() == {}, server.log
@@ -116,6 +117,11 @@ def test_no_kind_of_reload_loses_anything(
         server.wait_for_log("chain reloading complete", count=2, timeout=30)
         site.deploy(lambda: get(site.address, "/reload"))
         site.deploy(kill_template_while_reloading)
+        # The same code in new workers: no other version will answer.
+        site.touch("workers")
+        for number in (1, 2):
+            server.wait_for_log(rf"Respawned uWSGI worker {number} \(", timeout=30)
+            server.wait_for_log(rf"worker {number} buried after", count=10, timeout=30)
 
 
 def test_what_systemd_passed_outlives_reloads(

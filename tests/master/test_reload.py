@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from geuwsgi.testing.client import get
+from geuwsgi.testing.process import ServerProcess
 from tests.master.site import Site, is_alive
 
 pytestmark = pytest.mark.e2e
@@ -223,3 +224,14 @@ def test_the_new_configuration_takes_effect(site: Site) -> None:
     server.send_signal(signal.SIGHUP)
     server.wait_for_log("generation 3 is ready and takes over")
     server.wait_for(lambda: not other.exists(), "removes the socket")
+
+
+def test_a_reload_that_is_asked_for_too_early_comes_later(site: Site) -> None:
+    site.write_ini("wait-for-file = %d/go\n", workers=1)
+    with ServerProcess(["site.ini"], directory=site.directory) as server:
+        server.wait_for_log(r"waiting for .*go \(")
+        server.send_signal(signal.SIGHUP)
+        (site.directory / "go").touch()
+        server.wait_for_log("generation 2 is ready and takes over", timeout=30)
+        assert site.version() == "one"
+        assert server.stop() == 0
