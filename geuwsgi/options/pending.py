@@ -20,9 +20,6 @@ _WAITING = {
         py-programname
         python-raw
     """,
-    "hooks do not run yet": """
-        hook-as-gateway
-    """,
     "there are no subscriptions of this kind yet": """
         subscription-mountpoints
         subscription-tolerance-inactive
