@@ -61,6 +61,11 @@ class ChunkedDecoder:
         """Whether the last chunk has been seen."""
         return self._in_trailer
 
+    @property
+    def announced(self) -> int:
+        """Bytes of the chunk in progress that are still to come."""
+        return max(0, self._remaining - 2)
+
     def feed(self, received: bytes) -> bytes:
         """Return the data in ``received``; raise RemoteProtocolError.
 

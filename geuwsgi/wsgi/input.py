@@ -416,7 +416,8 @@ class ChunkedInput(BodyInput):
         self.complete = self._decoder.complete
         if self._limited:
             self._left -= len(data)
-            if self._left < 0:
+            # Not only when it has come: who announces more is refused at once.
+            if self._left < self._decoder.announced:
                 self.failed = True
                 raise RemoteProtocolError("request body too large", 413)
         return data
