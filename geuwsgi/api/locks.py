@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent
 
 from geuwsgi.background.locks import CommonLock
+from geuwsgi.background.redislocks import RedisLock
+from geuwsgi.cache.cache import log_to_stderr
+from geuwsgi.cache.redisclients import RedisClients
 from geuwsgi.server.context import current_exchange
 
 if TYPE_CHECKING:
@@ -29,8 +32,10 @@ class Locks:
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
-        self._locks: dict[int, CommonLock] = {}
-        self._taken: dict[int, set[CommonLock]] = {}
+        url = context.configuration.settings.shared.locks_server
+        self._clients = RedisClients(url) if url else None
+        self._locks: dict[int, CommonLock | RedisLock] = {}
+        self._taken: dict[int, set[CommonLock | RedisLock]] = {}
 
     def lock(self, number: int = 0, timeout: float | None = None, /) -> None:
         """Wait for a lock and take it.
@@ -63,7 +68,9 @@ class Locks:
         """
         return self._find(number).held(timeout_s=timeout)
 
-    def _give_back_at_end(self, exchange: Exchange, lock: CommonLock) -> None:
+    def _give_back_at_end(
+        self, exchange: Exchange, lock: CommonLock | RedisLock
+    ) -> None:
         taken = self._taken.get(id(exchange))
         if taken is not None:
             taken.add(lock)
@@ -81,7 +88,7 @@ class Locks:
 
         exchange.at_end(end)
 
-    def _find(self, number: int) -> CommonLock:
+    def _find(self, number: int) -> CommonLock | RedisLock:
         if self._context.is_spooler:
             raise ValueError("The spooler cannot lock/unlock resources")
         lock = self._locks.get(number)
@@ -89,5 +96,9 @@ class Locks:
             records = self._context.commons.locks
             if records is None or not 0 <= number < records.count:
                 raise ValueError("Invalid lock number")
-            lock = self._locks[number] = CommonLock(records, number)
+            lock = self._locks[number] = (
+                CommonLock(records, number)
+                if self._clients is None
+                else RedisLock(self._clients, number, log=log_to_stderr)
+            )
         return lock

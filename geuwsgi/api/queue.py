@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from geuwsgi.api.basic import as_bytes
+from geuwsgi.background.redisqueue import RedisQueue
+from geuwsgi.cache.cache import log_to_stderr
 
 if TYPE_CHECKING:
     from geuwsgi.api.context import ApiContext
@@ -15,13 +17,25 @@ if TYPE_CHECKING:
 
 def install(module: ModuleType, context: ApiContext) -> None:
     """Set the functions if there is a queue."""
-    queue = context.commons.queue
+    queue = _queue_of(context)
     if queue is None:
         return
     module.queue_size = queue.size  # type: ignore[attr-defined]
     functions = QueueFunctions(queue)
     for name in QueueFunctions.NAMES:
         setattr(module, name, getattr(functions, name))
+
+
+def _queue_of(context: ApiContext) -> SharedQueue | RedisQueue | None:
+    shared = context.configuration.settings.shared
+    if not shared.queue or not shared.queue_server:
+        return context.commons.queue
+    return RedisQueue(
+        shared.queue_server,
+        size=shared.queue,
+        blocksize=shared.queue_blocksize,
+        log=log_to_stderr,
+    )
 
 
 class QueueFunctions:
@@ -38,7 +52,7 @@ class QueueFunctions:
         "queue_pull_slot",
     )
 
-    def __init__(self, queue: SharedQueue) -> None:
+    def __init__(self, queue: SharedQueue | RedisQueue) -> None:
         self._queue = queue
 
     def queue_push(self, message: str | bytes, /) -> bool | None:

@@ -241,7 +241,7 @@ def _locks(settings: Settings, old: RecordLocks | None) -> RecordLocks:
 
 def _queue(settings: Settings, old: SharedQueue | None) -> SharedQueue | None:
     shared = settings.shared
-    if not shared.queue:
+    if not shared.queue or shared.queue_server:
         return None
     if old is not None and (old.size, old.blocksize, old.region.name) == (
         shared.queue,

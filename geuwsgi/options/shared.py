@@ -28,6 +28,10 @@ class Shared(Section):
     locks: int = option(
         "create this many more locks for the application", INT, at_least=0, when_true=1
     )
+    locks_server: str | None = option(
+        "keep the locks of the application on this Redis server, for many machines",
+        TEXT,
+    )
     metric: tuple[str, ...] = option(
         "define a metric: name or name=…,type=… and more",
         TEXTS,
@@ -70,6 +74,9 @@ class Shared(Section):
     )
     queue_blocksize: int = option(
         "let a slot of the queue hold this many bytes", BYTES, default=8192, at_least=0
+    )
+    queue_server: str | None = option(
+        "keep the queue on this Redis server, for many machines", TEXT
     )
     queue_store: str | None = option(
         "keep the queue in this file", TEXT, implies=("master",)
