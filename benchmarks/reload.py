@@ -94,9 +94,11 @@ class Contestant:
 
 CONTESTANTS = {
     "geuwsgi": Contestant("geuwsgi", _geuwsgi),
-    "uwsgi": Contestant("uWSGI --gevent", _uwsgi, without=("keep-alive",)),
+    # Its http-socket keeps no connection alive, and while one websocket is open a
+    # reload serves nobody until the mercy of 60 seconds is over.
+    "uwsgi": Contestant("uWSGI --gevent", _uwsgi, without=("keep-alive", "websocket")),
     "uwsgi-lazy": Contestant(
-        "uWSGI --gevent --lazy-apps", _uwsgi_lazy, without=("keep-alive",)
+        "uWSGI --gevent --lazy-apps", _uwsgi_lazy, without=("keep-alive", "websocket")
     ),
     "gunicorn": Contestant("gunicorn, gevent", _gunicorn, without=("websocket",)),
     "gunicorn-preload": Contestant(
