@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 def install(module: ModuleType, context: ApiContext) -> None:
     """Set the functions, for the locks of the process's generation."""
-    locks = Locks(context)
+    locks = Locks(context, context.configuration.settings.shared.locks_server or "")
     for function in (locks.lock, locks.unlock, locks.is_locked, locks.locked):
         setattr(module, function.__name__, function)
 
 
 class Locks:
-    """The functions. Locks are numbered from 0; ``locks = N`` adds N to the first."""
+    """The functions. Locks are numbered from 0; ``locks = N`` adds N to the first.
 
-    def __init__(self, context: ApiContext) -> None:
+    With a ``server`` they are kept there.
+    """
+
+    def __init__(self, context: ApiContext, server: str = "") -> None:
         self._context = context
-        url = context.configuration.settings.shared.locks_server
-        self._clients = RedisClients(url) if url else None
+        self._clients = RedisClients(server) if server else None
         self._locks: dict[int, CommonLock | RedisLock] = {}
         self._taken: dict[int, set[CommonLock | RedisLock]] = {}
 
