@@ -21,3 +21,7 @@ cdef class Connection:
     cpdef rest(self)
     cpdef closing_lines(self, exchange, head)
     cpdef bint await_small_body(self, body) except -1
+
+
+@cython.locals(connection=Connection, due=list)
+cpdef list overdue_streams(set connections, double now)

@@ -248,3 +248,12 @@ class Connection:
 
 def format_traceback(exc: BaseException) -> str:
     return "".join(traceback.format_exception(exc)).rstrip()
+
+
+def overdue_streams(connections: set[Connection], now: float) -> list[Stream]:
+    """Return the streams of ``connections`` with a wait that is past its deadline."""
+    due = []
+    for connection in connections:
+        if connection.stream.is_overdue(now):
+            due.append(connection.stream)
+    return due

@@ -48,3 +48,7 @@ cdef class Exchange:
     )
     cpdef _write_head(self, long long known_length, first, bint file_follows=*)
     cpdef _write_more(self, chunk)
+
+
+@cython.locals(exchange=Exchange, due=list)
+cpdef list overdue(dict holders, double now)

@@ -27,12 +27,12 @@ from geuwsgi.offload.relay import join_streams
 from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.answering import serve
-from geuwsgi.server.connection import Connection
+from geuwsgi.server.connection import Connection, overdue_streams
 from geuwsgi.server.context import ConnectionGreenlet, current_exchange, on_small_stack
 from geuwsgi.server.cores import Cores
 from geuwsgi.server.crowd import Crowd, Refusals
 from geuwsgi.server.edges import PLAIN, Edge
-from geuwsgi.server.exchange import Exchange
+from geuwsgi.server.exchange import Exchange, overdue
 from geuwsgi.server.site import Limits, Site
 from geuwsgi.server.slowbodies import SlowBodies
 from geuwsgi.server.sticky import Sticky
@@ -387,18 +387,13 @@ class Server:
         self.clock.tick()
         now = self.clock.now
         self._average()
-        for exchange in list(self.site.cores.holders.values()):
-            if 0.0 < exchange.deadline <= now and self.may_abort():
+        for exchange in overdue(self.site.cores.holders, now):
+            if self.may_abort():
                 self._abort(exchange, now)
         self._ticks += 1
         if self._ticks % 4:
             return
-        expired = [
-            connection.stream
-            for connection in self.site.connections
-            if connection.stream.is_overdue(now)
-        ]
-        for stream in expired:
+        for stream in overdue_streams(self.site.connections, now):
             stream.expire()
         self._refusals.close_until(now)
         self._slow_bodies.give_up(self.site.cores, now)
