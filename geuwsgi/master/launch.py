@@ -109,7 +109,15 @@ def launch(command: Command, configuration: Configuration) -> int:
 
 
 def shell_of(configuration: Configuration) -> str | None:
-    """The code that pyshell asks to run, empty for a shell; None: nobody asked."""
+    """The code to run in place of serving, empty for a shell; None serves."""
+    if configuration.commands.pyrun:
+        path = configuration.commands.pyrun
+        return f"import runpy; runpy.run_path({path!r}, run_name='__main__')"
+    if configuration.commands.test:
+        name = configuration.commands.test
+        return f"import importlib; importlib.import_module({name!r})"
+    if configuration.settings.process.no_server:
+        return "print('no-server mode requested. Goodbye.')"
     for name in ("pyshell", "pyshell-oneshot"):
         asked = configuration.opt.get(name)
         if asked is not None:

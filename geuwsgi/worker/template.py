@@ -74,6 +74,7 @@ def run(boot_fd: int) -> NoReturn:
 def _be_lone(instance: Instance) -> int:
     instance.load()
     if instance.boot.shell is not None:
+        instance.check_need_app()
         run_shell(instance.boot.shell)
         return 0
     return Life(instance, Order(serial=0, slot=0, role="worker", number=1), None).run()

@@ -34,3 +34,21 @@ def test_code_may_be_run_in_place_of_a_shell(tmp_path: Path) -> None:
     told = ask(tmp_path, "--pyshell=import site_app; print('RAN', site_app.answer)", "")
     assert "RAN 41" in told.stdout, told
     assert told.returncode == 0
+
+
+def test_a_script_runs_in_the_environment_of_the_site(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(
+        "import uwsgi, site_app\nassert __name__ == '__main__'\nprint('JOB', uwsgi.opt)\n"
+    )
+    told = ask(tmp_path, "--pyrun=job.py", "")
+    assert "JOB {" in told.stdout, told
+    assert told.returncode == 0
+
+
+def test_loading_may_be_all_that_is_asked_for(tmp_path: Path) -> None:
+    told = ask(tmp_path, "--no-server", "")
+    assert "no-server mode requested. Goodbye." in told.stdout, told
+    assert told.returncode == 0
+    told = ask(tmp_path, "--test=there_is_no_such_module", "")
+    assert "there_is_no_such_module" in told.stderr
+    assert told.returncode == 1
