@@ -9,7 +9,7 @@ here: the master uses it too.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -159,14 +159,23 @@ class Commons:
             **parts,
         )
 
-    def enter(self, *, role: str, number: int, slot: int, wait: Wait) -> None:
+    def enter(
+        self,
+        *,
+        role: str,
+        number: int,
+        slot: int,
+        wait: Wait,
+        breathe: Callable[[], object] | None = None,
+    ) -> None:
         """Be used by one forked process from now on.
 
         ``role`` is "worker", "mule" or "spooler" and ``number`` its number among them;
         ``slot`` is that of the scoreboard, which no two living processes share.
-        ``wait`` is how to wait for a lock without stopping the hub.
+        ``wait`` is how to wait for a lock without stopping the hub, ``breathe`` how to
+        give it a turn during what takes long.
         """
-        self.caches.enter_process(stripe=slot, wait=wait)
+        self.caches.enter_process(stripe=slot, wait=wait, breathe=breathe)
         self.sessions.enter_process(stripe=slot, wait=wait)
         for part in (
             self.queue,

@@ -9,7 +9,7 @@ whose line changed is made anew and takes over what still fits.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from geuwsgi.cache.attach import attach, fresh_geometry
@@ -146,13 +146,16 @@ class Caches:
                 caches.append(attach(spec, Region.from_wire(entry["region"]), log))
         return cls(caches, specs, log)
 
-    def enter_process(self, *, stripe: int, wait: Wait) -> None:
+    def enter_process(
+        self, *, stripe: int, wait: Wait, breathe: Callable[[], object] | None = None
+    ) -> None:
         """Tell the tables that they are used by a process that was just forked.
 
         Processes that live at a time have different stripes; ``wait`` is how to wait
-        for a lock without stopping the hub.
+        for a lock without stopping the hub, ``breathe`` gives it a turn.
         """
         for cache in self._caches:
+            cache.table.breathe = breathe
             cache.table.count_in(stripe)
             cache.table.mutex.wait = wait
 

@@ -88,6 +88,7 @@ class Slots:
         "_trylock",
         "_unlock",
         "_words",
+        "breathe",
         "clear_on_full",
         "geometry",
         "last_modified",
@@ -115,6 +116,8 @@ class Slots:
         self.clear_on_full = clear_on_full
         self.last_modified = last_modified
         self.on_repair: Callable[[bytes], None] | None = None
+        #: Called without the mutex, now and then during what takes long.
+        self.breathe: Callable[[], object] | None = None
         self._clock = clock
         self._memory = memory
         view = memoryview(memory)

@@ -206,14 +206,13 @@ class Table(Slots):
         return [key for key, _, _ in self.entries(values=False)]
 
     def entries(self, *, values: bool = True) -> Iterator[tuple[bytes, bytes, float]]:
-        """Yield key, value (or ``b""``) and expiry time of every item.
-
-        What is said about the mutex at ``keys`` holds here too.
-        """
+        """Yield key, value (or ``b""``) and expiry time of every item, as ``keys``."""
         item = 1
         while item < self._words[FIRST_UNUSED]:
             yield from self.locked(self._entries_from, item, values)
             item += _ENTRIES_AT_ONCE
+            if self.breathe is not None:
+                self.breathe()
 
     # Writing
 

@@ -24,3 +24,9 @@ def wait_in_hub(attempt: int) -> None:
         yield_processor(attempt)
     else:
         gevent.sleep(0.001)
+
+
+def let_others_run() -> None:
+    """Give other greenlets a turn, in the middle of work that takes long."""
+    if getcurrent() is not get_hub():
+        gevent.sleep(0)

@@ -26,7 +26,7 @@ from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import from_wire
 from geuwsgi.routers.plan import active_kinds, for_workers
 from geuwsgi.server.exceptions import exception_watch
-from geuwsgi.shared.hubwait import wait_in_hub
+from geuwsgi.shared.hubwait import let_others_run, wait_in_hub
 from geuwsgi.shared.scoreboard import RESPAWN_COUNT, Scoreboard, ScoreboardSlot
 from geuwsgi.stats.snapshot import worker_details
 from geuwsgi.worker.assemble import build_edges, build_server, check_rules, cores_of
@@ -214,7 +214,11 @@ class Instance:
         self._is_router = order.role == "router"
         context.slot = slot
         context.commons.enter(
-            role=order.role, number=order.number, slot=slot.index, wait=wait_in_hub
+            role=order.role,
+            number=order.number,
+            slot=slot.index,
+            wait=wait_in_hub,
+            breathe=let_others_run,
         )
         if control is not None:
             context.reload_instance = lambda: _sent(control, Kind.RELOAD)

@@ -114,3 +114,21 @@ def test_the_statistics_are_those_of_the_stats_server(caches: Caches) -> None:
         "full": 0,
         "last_modified_at": 0,
     }
+
+
+def test_a_long_list_of_keys_lets_others_run(log: Log) -> None:
+    caches = Caches.create(specs("name=x,items=2000,blocksize=8,keysize=16"), log=log)
+    cache = caches.local()
+    assert cache is not None
+    for number in range(2000):
+        cache.set(b"%d" % number, b"v")
+    turns: list[bool] = []
+
+    def breathe() -> None:
+        # Nobody has to wait for the lock meanwhile.
+        turns.append(cache.delete(b"1999"))
+
+    caches.enter_process(stripe=0, wait=lambda attempt: None, breathe=breathe)
+    assert len(cache.keys()) == 1999
+    assert len(turns) >= 7
+    caches.close()
