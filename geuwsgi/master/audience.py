@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 
 from geuwsgi.errors import StartupError
-from geuwsgi.net.listeners import Listener, Spec, open_listeners
+from geuwsgi.net.listeners import Listener, SocketOptions, Spec, open_listeners
 
 Watch = Callable[[int, Callable[[], None]], None]
 
@@ -25,7 +25,8 @@ class StatsDoor:
         unwatch: Callable[[int], None],
     ) -> None:
         """Raises StartupError or ConfigErrors if the address cannot be had."""
-        (self._listener,) = open_listeners([Spec("stats", address)])
+        options = SocketOptions(private=True)
+        (self._listener,) = open_listeners([Spec("stats", address)], options)
         self._statistics = statistics
         self._unwatch = unwatch
         watch(self._listener.fileno(), self._serve)

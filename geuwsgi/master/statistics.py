@@ -16,7 +16,7 @@ from typing import Any
 from geuwsgi.background.sections import statistics_sections
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared, cores_of
-from geuwsgi.net.listeners import Listener, Spec, open_listeners
+from geuwsgi.net.listeners import Listener, SocketOptions, Spec, open_listeners
 from geuwsgi.stats.model import InstanceStats
 from geuwsgi.stats.server import Deliver, StatsOptions, StatsServer
 from geuwsgi.stats.snapshot import InstanceFacts, take_snapshot
@@ -65,7 +65,12 @@ class StatisticsDuty(Duty):
 
     def begin(self, desk: Desk) -> None:
         """Raises StartupError or ConfigErrors if the address cannot be listened on."""
-        (self._listener,) = open_listeners([Spec("stats", self._address)])
+        options = SocketOptions(
+            # As uWSGI: who opens the sockets to others opens this one, too.
+            mode=self._prepared.settings.sockets.chmod_socket,
+            private=True,
+        )
+        (self._listener,) = open_listeners([Spec("stats", self._address)], options)
         self._desk = desk
         self._selector = _Selector()
         self._server = StatsServer(

@@ -39,6 +39,7 @@ class SocketOptions:
 
     ``backlog`` is what listen() gets. ``mode`` is what Unix sockets are chmod-ed to
     (None: what the umask leaves), ``owner`` their user and group numbers (-1: as is).
+    A ``private`` one is not for others, whatever the umask leaves, unless ``mode`` is.
     ``defer_accept_s`` delays accept until the peer sent something. It is off: uWSGI
     has it on, which keeps a TCP health check from ever seeing the server.
     """
@@ -46,6 +47,7 @@ class SocketOptions:
     backlog: int = 4096
     mode: int | None = None
     owner: tuple[int, int] | None = None
+    private: bool = False
     reuse_port: bool = False
     freebind: bool = False
     keepalive: bool = False
@@ -247,6 +249,8 @@ def set_mode_and_owner(path: str, options: SocketOptions) -> None:
     """
     status = os.stat(path)
     mode = options.mode
+    if mode is None and options.private:
+        mode = stat.S_IMODE(status.st_mode) & 0o770
     if mode is not None and stat.S_IMODE(status.st_mode) != mode:
         os.chmod(path, mode)
     if options.owner is not None:
