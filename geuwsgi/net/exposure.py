@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geuwsgi.net.listener import Listener
 
-_TRUSTING = ("uwsgi", "scgi", "fastcgi")
+_TRUSTING = ("uwsgi", "scgi", "fastcgi", "fastrouter")
 
 
 def exposure_warnings(listeners: Iterable[Listener]) -> list[str]:
@@ -27,11 +27,12 @@ def exposure_warnings(listeners: Iterable[Listener]) -> list[str]:
         "from other machines and trusts what they say: bind it to a private address "
         "or a unix socket, or keep it behind a firewall ***"
         for listener in listeners
-        if listener.protocol.startswith(_TRUSTING) and _is_public(listener.socket)
+        if listener.protocol.startswith(_TRUSTING) and is_public(listener.socket)
     ]
 
 
-def _is_public(listening: socket.socket) -> bool:
+def is_public(listening: socket.socket) -> bool:
+    """Whether strangers may reach the socket, as far as its address tells."""
     if listening.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     host = ipaddress.ip_address(listening.getsockname()[0].partition("%")[0])

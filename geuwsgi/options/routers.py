@@ -121,6 +121,9 @@ class Routers(Section):
         aliases=("rawrouter-workers",),
         at_least=0,
     )
+    rawrouter_proxy_protocol: bool = option(
+        "tell backends the client's address with a PROXY line", FLAG, since="geuwsgi"
+    )
     rawrouter_quiet: bool = option(
         "do not log backends that fail", FLAG, takes=Takes.VALUE
     )
@@ -185,6 +188,9 @@ class Routers(Section):
         default=1,
         aliases=("sslrouter-workers",),
         at_least=0,
+    )
+    sslrouter_proxy_protocol: bool = option(
+        "tell backends the client's address with a PROXY line", FLAG, since="geuwsgi"
     )
     sslrouter_quiet: bool = option(
         "do not log backends that fail", FLAG, takes=Takes.VALUE

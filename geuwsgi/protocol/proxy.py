@@ -45,6 +45,17 @@ def may_be_proxy_header(received: bytes) -> bool:
     return SIGNATURE.startswith(beginning) or b"PROXY ".startswith(received[:6])
 
 
+def encode_proxy_header(
+    source: tuple[str, int] | None, destination: tuple[str, int] | None
+) -> bytes:
+    """The header of version 1 for a connection; for none with addresses, UNKNOWN."""
+    if source is None or destination is None:
+        return b"PROXY UNKNOWN\r\n"
+    family = "TCP6" if ":" in source[0] else "TCP4"
+    hosts = f"{source[0].partition('%')[0]} {destination[0].partition('%')[0]}"
+    return f"PROXY {family} {hosts} {source[1]} {destination[1]}\r\n".encode("ascii")
+
+
 def decode_proxy_header(received: bytes) -> ProxyHeader | None:
     """Decode the header at the beginning of ``received``.
 

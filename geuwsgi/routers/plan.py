@@ -81,6 +81,7 @@ class RouterOptions:
     force_key: str = ""
     fallback_on_no_key: bool = False
     xclient: bool = False
+    proxy_protocol: bool = False
     sni: bool = False
 
     @classmethod
@@ -174,6 +175,7 @@ def _rawrouter(settings: Settings) -> RouterOptions:
         cheap=options.rawrouter_cheap,
         quiet=options.rawrouter_quiet,
         xclient=options.rawrouter_xclient,
+        proxy_protocol=options.rawrouter_proxy_protocol,
     )
 
 
@@ -197,6 +199,7 @@ def _sslrouter(settings: Settings) -> RouterOptions:
         cheap=options.sslrouter_cheap,
         quiet=options.sslrouter_quiet,
         sni=options.sslrouter_sni,
+        proxy_protocol=options.sslrouter_proxy_protocol,
     )
 
 

@@ -22,6 +22,7 @@ from geuwsgi.net.stream import Stream
 from geuwsgi.net.tls import ServerContexts, choose_by_name
 from geuwsgi.net.tlsstream import TlsStream
 from geuwsgi.offload.upstream import Connector, Upstream, UpstreamError
+from geuwsgi.protocol.proxy import encode_proxy_header
 from geuwsgi.protocol.uwsgi import (
     HEADER_SIZE,
     decode_header,
@@ -244,13 +245,20 @@ def _pump(source: Upstream, sink: Upstream, alive: _Pulse) -> None:
 # -- openings --------------------------------------------------------------------------
 
 
-def raw_opening(listener: str, *, xclient: bool = False) -> Opening:
-    """TCP as it comes; the key is the listener's address."""
+def raw_opening(
+    listener: str, *, xclient: bool = False, proxy: bool = False
+) -> Opening:
+    """TCP as it comes; the key is the listener's address.
+
+    ``proxy`` tells the backend of the client with a PROXY line.
+    """
 
     def opening(client: Upstream, address: Any) -> Opened:
         peer = _peer(address)
         greet = (lambda upstream: _xclient(upstream, peer)) if xclient else None
-        return Opened(listener, peer, prepare=greet)
+        return Opened(
+            listener, peer, _introduction(client, address, proxy), prepare=greet
+        )
 
     return opening
 
@@ -272,7 +280,22 @@ def _xclient(upstream: Upstream, peer: str) -> bytes:
     return rest
 
 
-def tls_opening(listener: str, names: Names, *, by_sni: bool) -> Opening:
+def _introduction(
+    client: Upstream, address: Any, wanted: bool
+) -> Callable[[Node], bytes]:
+    if not wanted:
+        return lambda node: b""
+    local = client.stream.socket.getsockname()
+    addresses = [
+        end[:2] if isinstance(end, tuple) else None for end in (address, local)
+    ]
+    line = encode_proxy_header(*addresses)
+    return lambda node: line
+
+
+def tls_opening(
+    listener: str, names: Names, *, by_sni: bool, proxy: bool = False
+) -> Opening:
     """What is inside TLS; the key is the listener's address, or the name asked for.
 
     ``names`` is where the handshake leaves that name.
@@ -284,7 +307,11 @@ def tls_opening(listener: str, names: Names, *, by_sni: bool) -> Opening:
         with gevent.Timeout(_OPENING_S, PeerTimeout("no handshake")):
             stream.shake_hands()
         name = names.pop(stream.tls, "")
-        return Opened(name if by_sni and name else listener, _peer(address))
+        return Opened(
+            name if by_sni and name else listener,
+            _peer(address),
+            _introduction(client, address, proxy),
+        )
 
     return opening
 

@@ -18,6 +18,7 @@ from gevent import get_hub
 
 from geuwsgi.errors import ConfigError
 from geuwsgi.log.stamp import line_stamp
+from geuwsgi.net.exposure import exposure_warnings, is_public
 from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listener import DATAGRAMS
 from geuwsgi.net.tlsoptions import server_contexts
@@ -97,7 +98,7 @@ def check_router(
     settings: Settings, kind: str, listeners: Sequence[Listener], held: HeldFiles
 ) -> None:
     """Raise ConfigError for options of a router that cannot be meant."""
-    _Router(settings, kind, listeners, None, held, lambda line: None).check()
+    _Router(settings, kind, listeners, None, held, _print_line).check()
 
 
 def make_router(
@@ -150,6 +151,7 @@ class _Router:
         routes, _ = self._routes(load_code=False)
         del routes
         self._subscriptions()
+        self._warn_of_strangers()
         if self.kind == "http":
             self._variables()
         for listener in self.listeners:
@@ -157,6 +159,19 @@ class _Router:
                 self._edge(listener)
             elif self.kind == "sslrouter":
                 self._contexts(listener)
+
+    def _warn_of_strangers(self) -> None:
+        for line in exposure_warnings(self.listeners):
+            self.report(line)
+        if self.settings.subscription.subscriptions_sign_check:
+            return
+        for listener in self.datagrams:
+            if is_public(listener.socket):
+                self.report(
+                    f"*** WARNING: whoever can reach {listener.kind} {listener.name} "
+                    "may take any key: bind it to a private address or a unix socket, "
+                    "or ask for signatures (subscriptions-sign-check) ***"
+                )
 
     def build(self, place: Place) -> RouterService:
         hub = get_hub()
@@ -436,7 +451,14 @@ class _Router:
                     ),
                 )
             elif self.kind == "rawrouter":
-                front.add(listener, raw_opening(listener.name, xclient=options.xclient))
+                front.add(
+                    listener,
+                    raw_opening(
+                        listener.name,
+                        xclient=options.xclient,
+                        proxy=options.proxy_protocol,
+                    ),
+                )
             else:
                 self._add_tls(front, hub, listener)
         return front
@@ -455,9 +477,18 @@ class _Router:
         names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         front.add(
             listener,
-            tls_opening(listener.name, names, by_sni=self.options.sni),
+            tls_opening(
+                listener.name,
+                names,
+                by_sni=self.options.sni,
+                proxy=self.options.proxy_protocol,
+            ),
             lambda sock: tls_stream(sock, hub, contexts, names),
         )
+
+
+def _print_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _load(source: str) -> Any:

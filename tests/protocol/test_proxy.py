@@ -14,6 +14,7 @@ from geuwsgi.protocol.proxy import (
     SIGNATURE,
     ProxyHeader,
     decode_proxy_header,
+    encode_proxy_header,
     may_be_proxy_header,
 )
 
@@ -107,3 +108,28 @@ def test_rubbish_never_does_worse_than_being_refused(octets: bytes) -> None:
         except RemoteProtocolError:
             continue
         assert header is None or header.length <= len(beginning + octets)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [
+        (("10.0.0.1", 5), ("10.0.0.2", 80)),
+        (("fe80::1%eth0", 5), ("::1", 80)),
+    ],
+)
+def test_a_header_that_was_written_is_read(
+    source: tuple[str, int], destination: tuple[str, int]
+) -> None:
+    line = encode_proxy_header(source, destination)
+    header = decode_proxy_header(line + b"GET")
+    assert header is not None
+    assert header.length == len(line)
+    assert (header.source, header.source_port) == (source[0].partition("%")[0], 5)
+    assert (header.destination, header.destination_port) == destination
+
+
+def test_a_connection_without_addresses_is_of_an_unknown_client() -> None:
+    line = encode_proxy_header(None, None)
+    header = decode_proxy_header(line)
+    assert header is not None
+    assert (header.length, header.source) == (len(line), "")
