@@ -23,6 +23,11 @@ import gevent
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
+    if path == "/socket":
+        import uwsgi
+        uwsgi.websocket_handshake()
+        while True:
+            uwsgi.websocket_send(uwsgi.websocket_recv().upper())
     body = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain")])
     if path == "/stream":

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from geuwsgi.protocol.uwsgi import encode_packet, encode_vars
 from geuwsgi.testing.client import Client, Response
 from geuwsgi.testing.fixtures import StartServer
 from geuwsgi.testing.process import ServerProcess
@@ -169,6 +171,90 @@ def test_a_site_behind_the_router_lacks_nothing(
         answer = client.request("/", method="POST", body=large)
         assert answer.body.endswith(large)
         assert client.request("/stream").body == b"piece 0\npiece 1\npiece 2\n"
+        assert client.request("/", method="HEAD").body == b""
+    with Client(front) as client:
+        client.send(
+            b"GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        answer = client.read_response()
+        assert answer.status == 101
+        assert answer.header("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        for _ in range(3):
+            client.send(b"\x81\x85\0\0\0\0hello")
+            assert client.read_until(b"HELLO").endswith(b"\x05HELLO")
+
+
+def test_a_stopped_instance_is_missed_by_nobody(
+    geuwsgi_server: StartServer, application: Path, ports: Ports, tmp_path: Path
+) -> None:
+    router = Router(geuwsgi_server, ports, directory=below(tmp_path, "router"))
+    sites = [
+        geuwsgi_server(
+            *("--master", "--gevent", "50", "--wsgi-file", str(application)),
+            *("--socket", ports(), "--subscribe-freq", "60", "--weight", "2"),
+            *("--subscribe-to", f"{router.subscriptions}:a.test"),
+            directory=below(tmp_path, name),
+        )
+        for name in ("one", "two")
+    ]
+    router.server.wait_for_log("a.test => new node", count=2)
+    failures: list[Response] = []
+    stopping = threading.Event()
+
+    def keep_asking() -> None:
+        while not stopping.is_set():
+            answer = router.ask("a.test", "/x", b"y")
+            if answer.status != 200:
+                failures.append(answer)
+
+    threads = [threading.Thread(target=keep_asking) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        sites[0].send_signal(signal.SIGHUP)
+        sites[0].wait_for_log("generation 2 is ready and takes over")
+        sites[1].stop(signal.SIGTERM)
+        router.server.wait_for_log("a.test => removed node")
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert router.ask("a.test").status == 200
+
+
+def test_backends_are_found_by_cache_code_and_pattern(
+    geuwsgi_server: StartServer, backend: Make, ports: Ports, tmp_path: Path
+) -> None:
+    cached, coded = backend("cached"), backend("coded")
+    named = backend("named", str(tmp_path / "named.test.sock"))
+    (tmp_path / "find.py").write_text(
+        "import uwsgi\n"
+        "def find(key):\n"
+        f"    return {coded.address!r} if key == b'coded.test' else None\n"
+    )
+    front, other = ports(), ports()
+    ini = tmp_path / "router.ini"
+    ini.write_text(
+        f"[uwsgi]\nhttp = {front}\nhttp-use-cache = routes\n"
+        f"cache2 = name=routes,items=9\n"
+        f"add-cache-item = routes cached.test={cached.address},7\n"
+        "http-use-code-string = 0:find.py:find\n"
+        f"fastrouter = {other}\nfastrouter-use-pattern = {tmp_path}/%%s.sock\n"
+        f"http-fallback = {coded.address}\n"
+    )
+    router = geuwsgi_server(str(ini))
+    router.wait_until_ready(front, other)
+    assert ask(front, "cached.test:80").text == "cached 7 / "
+    assert ask(front, "coded.test").text == "coded 0 / "
+    assert ask(front, "unknown.test").text == "coded 0 / "  # the fallback
+    variables = {b"HTTP_HOST": b"Named.test", b"REQUEST_METHOD": b"GET"}
+    with Client(other) as client:
+        client.send(encode_packet(0, encode_vars(variables)))
+        assert client.read_to_end().endswith(b"named 0  ")
+    assert named.requests == 1
 
 
 def test_a_configuration_that_leads_nowhere_is_told_with_its_place(
