@@ -50,7 +50,11 @@ class Algorithm(Protocol):
 
 
 class Spare:
-    """More when all are busy, one less when one could do without, for a while."""
+    """More when all are busy, one less when one could do without, for a while.
+
+    As uWSGI counts: ``overload`` busy cycles are borne and the next one is too many; a
+    quiet one takes back one of them.
+    """
 
     def __init__(self, *, step: int, overload: int) -> None:
         self._step = step
@@ -62,13 +66,13 @@ class Spare:
         if load.idle == 0:
             self._idle_cycles = 0
             self._busy_cycles += 1
-            if self._busy_cycles >= self._overload:
+            if self._busy_cycles > self._overload:
                 self._busy_cycles = 0
                 return self._step
             return 0
-        self._busy_cycles = 0
+        self._busy_cycles = max(0, self._busy_cycles - 1)
         # The others must be able to take over what it does.
-        if load.idle < 2:
+        if self._busy_cycles or load.idle < 2:
             self._idle_cycles = 0
             return 0
         self._idle_cycles += 1

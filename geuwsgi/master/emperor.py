@@ -19,6 +19,12 @@ from typing import Protocol
 
 from geuwsgi.errors import GeuwsgiError, StartupError
 from geuwsgi.master.audience import Bell, StatsDoor
+from geuwsgi.master.census import (
+    COMPATIBLE_VERSION,
+    blacklist_of,
+    throttle_level_of,
+    vassals_of,
+)
 from geuwsgi.master.daemon import PidFile
 from geuwsgi.master.duty import Desk, Duty, Word
 from geuwsgi.master.ondemand import Demand, Doors
@@ -30,7 +36,6 @@ from geuwsgi.master.realm import (
     Laws,
     Log,
     Realm,
-    Stage,
     Start,
     Tell,
 )
@@ -214,45 +219,24 @@ class Emperor:
     def statistics(self) -> dict[str, object]:
         """What emperor-stats tells, under uWSGI's names."""
         now = self._court.now()
-        unix_offset = time.time() - now
-        vassals = []
-        for path, process in self._processes.items():
-            vassal = self.realm.vassals.get(path)
-            if vassal is None:
-                continue
-            heartbeat = vassal.last_heartbeat
-            vassals.append(
-                {
-                    "id": vassal.candidate.name,
-                    "pid": process.pid,
-                    "born": int(vassal.started_at + unix_offset),
-                    "last_mod": vassal.candidate.modified_ns // 10**9,
-                    "last_heartbeat": (
-                        0 if heartbeat is None else int(heartbeat + unix_offset)
-                    ),
-                    "loyal": int(vassal.is_loyal),
-                    "ready": int(vassal.ready_at <= now),
-                    "reloads": vassal.reloads,
-                    "respawns": vassal.starts - 1,
-                    "cursed": int(vassal.stage is Stage.ENDING),
-                    "uid": vassal.candidate.uid,
-                    "gid": vassal.candidate.gid,
-                }
-            )
-        held = [v for v in self.realm if v.stage is Stage.WAITING and v.delay_s]
+        realm = self.realm
         return {
+            "version": COMPATIBLE_VERSION,
             "pid": os.getpid(),
             "uid": os.getuid(),
             "gid": os.getgid(),
             "cwd": os.getcwd(),
             "emperor": list(self.rule.search.sources),
             "emperor_tyrant": int(self.rule.recruiting.is_tyrant),
-            "throttle_level": int(1000 * max((v.delay_s for v in held), default=0.0)),
-            "vassals": vassals,
-            "blacklist": [
-                {"id": v.candidate.name, "throttle_level": int(v.delay_s * 1000)}
-                for v in held
-            ],
+            "throttle_level": throttle_level_of(realm),
+            "vassals": vassals_of(
+                realm,
+                {path: process.pid for path, process in self._processes.items()},
+                self._doors.addresses(),
+                now=now,
+                unix_offset=time.time() - now,
+            ),
+            "blacklist": blacklist_of(realm),
         }
 
     # -- what was decided --------------------------------------------------------------

@@ -111,6 +111,10 @@ class Doors:
             self._watched.add(path)
             self._watch(known[1].fileno(), lambda: self._answer(path, called))
 
+    def addresses(self) -> dict[str, str]:
+        """Where is listened for each vassal on demand."""
+        return {path: address for path, (address, _) in self._open.items()}
+
     def pass_on(self, path: str) -> int | None:
         """The descriptor for a vassal that was called; None if it has no socket."""
         known = self._open.get(path)

@@ -103,7 +103,8 @@ class Vassal:
     has_retired: bool = False
     started_at: float = -math.inf
     ready_at: float = math.inf
-    is_loyal: bool = False
+    loyal_at: float = math.inf
+    first_started_at: float = -math.inf
     last_heartbeat: float | None = None
     starts: int = 0
     reloads: int = 0
@@ -326,7 +327,9 @@ class Realm:
                     vassal.stage = Stage.RUNNING
                     vassal.started_at = now
                     vassal.ready_at = math.inf
-                    vassal.is_loyal = False
+                    vassal.loyal_at = math.inf
+                    if not vassal.starts:
+                        vassal.first_started_at = now
                     vassal.last_heartbeat = None
                     vassal.starts += 1
                     self._deeds.append(Start(vassal.candidate))
@@ -359,8 +362,8 @@ class Realm:
         self._log(vassal, "is ready to accept requests")
 
     def _is_loyal(self, vassal: Vassal, now: float) -> None:
-        if not vassal.is_loyal:
-            vassal.is_loyal = True
+        if math.isinf(vassal.loyal_at):
+            vassal.loyal_at = now
             self._log(vassal, "is now loyal")
 
     def _beats(self, vassal: Vassal, now: float) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.master.census import blacklist_of, throttle_level_of, vassals_of
 from geuwsgi.master.loyalty import Distress
 from geuwsgi.master.ondemand import Demand
 from geuwsgi.master.realm import (
@@ -409,3 +410,24 @@ def test_a_vassal_in_distress_says_so_once_in_a_while() -> None:
     assert not busy(2, 3, 20.0)
     assert not busy(3, 3, 21.0)
     assert not distress.is_there([], 90.0)
+
+
+def test_the_census_tells_of_those_that_run_and_those_that_sleep() -> None:
+    realm = Realm(LAWS)
+    realm.see(found(file("a"), file("b"), file("c")), 10.0)
+    realm.hear("/v/a", Sign.READY, 12.0)
+    realm.hear("/v/a", Sign.LOYAL, 13.0)
+    realm.sleeps("/v/b")
+    realm.exited("/v/c", 1, 14.0)
+    told = vassals_of(
+        realm, {"/v/a": 77}, {"/v/b": "/run/b"}, now=20.0, unix_offset=1000.0
+    )
+    assert [(v["id"], v["pid"], v["on_demand"]) for v in told] == [
+        ("a", 77, ""),
+        ("b", -1, "/run/b"),
+    ]
+    assert (told[0]["ready"], told[0]["last_ready"]) == (1, 1012)
+    assert (told[0]["loyal"], told[0]["last_loyal"]) == (1, 1013)
+    assert (told[1]["ready"], told[1]["respawns"]) == (0, 0)
+    assert blacklist_of(realm) == [{"id": "c", "throttle_level": 1000}]
+    assert throttle_level_of(realm) == 1000
