@@ -48,7 +48,9 @@ def cache_functions(caches: Caches) -> list[Callable[..., Any]]:
 
     def cache_get(key: Text, cache: str = "", /) -> bytes | None:
         """Return the value, or None."""
-        if key.__class__ is not bytes:
+        if key.__class__ is str:
+            key = key.encode()
+        elif key.__class__ is not bytes:
             key = as_bytes(key)
         if cache == "":
             return default_get(key)
@@ -70,7 +72,9 @@ def cache_functions(caches: Caches) -> list[Callable[..., Any]]:
         key: Text, value: Text, expires: int = 0, cache: str = "", /
     ) -> bool | None:
         """Store a key, new or not; None if it cannot be stored."""
-        if key.__class__ is not bytes:
+        if key.__class__ is str:
+            key = key.encode()
+        elif key.__class__ is not bytes:
             key = as_bytes(key)
         if value.__class__ is not bytes:
             value = as_bytes(value)

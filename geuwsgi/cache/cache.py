@@ -24,6 +24,7 @@ from geuwsgi.shared.region import Region
 
 Log = Callable[[str], None]
 _FULL_MESSAGE_EVERY_S = 1.0
+_STORED = Outcome.STORED
 
 
 def log_to_stderr(line: str) -> None:
@@ -38,13 +39,14 @@ class Cache:
     now, 0 for ever.
     """
 
-    __slots__ = ("_full_told", "_log", "get", "region", "spec", "table")
+    __slots__ = ("_full_told", "_log", "_store", "get", "region", "spec", "table")
 
     def __init__(self, spec: CacheSpec, region: Region, table: Table, log: Log) -> None:
         self.spec = spec
         self.region = region
         self.table = table
         self.get = table.get
+        self._store = table._store
         self._log = log
         self._full_told = 0.0
         table.on_repair = self._tell_repair
@@ -56,8 +58,9 @@ class Cache:
 
     def update(self, key: bytes, value: bytes, seconds: int = 0) -> bool:
         """Store under a key, new or not; False if it does not fit or is empty."""
-        outcome = self.table.update(key, value, _ends(seconds) if seconds else NEVER)
-        return outcome is Outcome.STORED or self._failed(outcome)
+        # Not through ``Table.update``: each call costs 50 ns of two microseconds.
+        outcome = self._store(key, value, _ends(seconds) if seconds else NEVER, True)
+        return outcome is _STORED or self._failed(outcome)
 
     def delete(self, key: bytes) -> bool:
         return self.table.delete(key) is Outcome.STORED
