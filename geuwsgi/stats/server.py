@@ -11,6 +11,7 @@ the mask, and `tick` is to be called now and then.
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import time
@@ -27,6 +28,9 @@ SILENCE_S = 0.05
 # How long one may take for the whole visit.
 VISIT_S = 10.0
 MOST_VISITORS = 64
+# How long nobody is accepted when descriptors or memory are used up.
+REST_S = 1.0
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _LONGEST_REQUEST = 8192
 
 Deliver = Callable[[InstanceStats], None]
@@ -62,11 +66,13 @@ class StatsServer:
         self._options = options or StatsOptions()
         self._clock = clock
         self._visits: set[_Visit] = set()
-        selector.register(listener.socket, selectors.EVENT_READ, self._accept)
+        self._closed_until = float("inf")
+        self._open()
 
     def next_deadline(self) -> float:
         """When `tick` has to be called at the latest, on the clock; inf if never."""
-        return min((visit.deadline for visit in self._visits), default=float("inf"))
+        deadlines = [visit.deadline for visit in self._visits]
+        return min([*deadlines, self._closed_until])
 
     def tick(self) -> None:
         """Answer those who said nothing, leave those who take too long."""
@@ -74,17 +80,30 @@ class StatsServer:
         for visit in list(self._visits):
             if now >= visit.deadline:
                 visit.expire()
+        if now >= self._closed_until:
+            self._open()
 
     def close(self) -> None:
         """Leave all visitors and accept no more."""
         for visit in list(self._visits):
             visit.close()
-        self._selector.unregister(self._listener.socket)
+        if self._closed_until == float("inf"):
+            self._selector.unregister(self._listener.socket)
+
+    def _open(self) -> None:
+        self._closed_until = float("inf")
+        self._selector.register(
+            self._listener.socket, selectors.EVENT_READ, self._accept
+        )
 
     def _accept(self, mask: int) -> None:
         try:
             connected, _ = self._listener.socket.accept()
-        except OSError:
+        except OSError as exc:
+            if exc.errno in _USED_UP:
+                # The visitor keeps waiting, and the selector would tell so for ever.
+                self._selector.unregister(self._listener.socket)
+                self._closed_until = self._clock() + REST_S
             return
         connected.setblocking(False)
         if len(self._visits) >= MOST_VISITORS:

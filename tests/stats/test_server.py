@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import selectors
 import shutil
@@ -164,6 +165,41 @@ def test_a_request_that_never_ends_is_left(start: Start) -> None:
     _, listener = start()
     with contextlib.suppress(ConnectionError):
         assert visit(listener, b"GET / HTTP/1.1\r\n" + b"x" * 20000) == b""
+
+
+def test_a_process_without_descriptors_does_not_spin() -> None:
+    (listener,) = open_listeners([Spec("stats", "127.0.0.1:0")])
+    selector = selectors.DefaultSelector()
+    now = 100.0
+    board = Scoreboard.create(1)
+    server = StatsServer(
+        listener,
+        selector,
+        lambda deliver: deliver(take_snapshot(FACTS, board, [])),
+        clock=lambda: now,
+    )
+    with socket.create_connection(listener.socket.getsockname()):
+        free = os.dup(0)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        os.close(free)
+        try:
+            ((key, mask),) = selector.select(1)
+            key.data(mask)
+            assert selector.select(0) == []
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert server.next_deadline() == 101.0
+        now = 101.0
+        server.tick()
+        ((key, mask),) = selector.select(1)
+        key.data(mask)
+        assert server.next_deadline() < float("inf")
+    server.close()
+    listener.close(vacuum=True)
+    assert not selector.get_map()
+    selector.close()
+    board.close()
 
 
 def test_it_listens_on_unix_sockets_too(
