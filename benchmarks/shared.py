@@ -1,7 +1,7 @@
 """What workers share, counted by the worker that uses it; beside real uWSGI.
 
 ``python -m benchmarks.shared`` prints a table for docs. A request has the worker do one
-thing for a while and tell the rate of the median thousand, which a busy machine hardly
+thing for a while and tell the rate of its fastest tenth, which a busy machine hardly
 changes; *two* are two workers at once, and *one* the same by one for comparison, both
 over the whole while. The rounds of the servers alternate.
 """
