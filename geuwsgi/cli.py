@@ -96,7 +96,13 @@ def _cache(arguments: Sequence[str]) -> int:
 def _check(arguments: Sequence[str]) -> int:
     from geuwsgi.config.check import main as check
 
-    judges = [_judge_addresses, _judge_caches, _judge_rules, _judge_master]
+    judges = [
+        _judge_addresses,
+        _judge_caches,
+        _judge_rules,
+        _judge_routers,
+        _judge_master,
+    ]
     return check(arguments, judges=judges)
 
 
@@ -116,6 +122,15 @@ def _judge_caches(configuration: Configuration) -> Iterator[ConfigError]:
 
     try:
         cache_specs(configuration.settings.cache)
+    except ConfigError as exc:
+        yield exc
+
+
+def _judge_routers(configuration: Configuration) -> Iterator[ConfigError]:
+    from geuwsgi.routers.plan import check_plan
+
+    try:
+        check_plan(configuration)
     except ConfigError as exc:
         yield exc
 

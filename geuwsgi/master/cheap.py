@@ -12,6 +12,8 @@ from geuwsgi.master.events import Request
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.processes import MemberProcess
 from geuwsgi.net.backlog import waiting_connections
+from geuwsgi.net.listener import Listener
+from geuwsgi.routers.plan import for_workers
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.worker.memory import read_memory
 
@@ -75,10 +77,15 @@ class AdaptiveDuty(Duty):
                 with contextlib.suppress(OSError):
                     rss += read_memory(member.pid)[0]
         backlog = max(
-            (waiting_connections(one.socket)[0] for one in self._prepared.listeners),
+            (waiting_connections(one.socket)[0] for one in _listeners(self._prepared)),
             default=0,
         )
         return Load(tuple(uses), backlog, rss)
+
+
+def _listeners(prepared: Prepared) -> list[Listener]:
+    """Those that workers serve: who knocks at a router wants none."""
+    return for_workers(prepared.listeners, prepared.settings)
 
 
 class IdleDuty(Duty):
@@ -132,7 +139,7 @@ class IdleDuty(Duty):
         if self._desk.wanted_workers():
             self._unwatch()
         elif not self._watching:
-            filenos = {listener.fileno() for listener in self._prepared.listeners}
+            filenos = {one.fileno() for one in _listeners(self._prepared)}
             for fileno in filenos:
                 self._desk.watch(fileno, self._knocked)
                 self._watching.append(fileno)

@@ -29,6 +29,7 @@ from geuwsgi.master.touch import touch_duty
 from geuwsgi.master.upkeep import UpkeepDuty
 from geuwsgi.master.watch import watch_duties
 from geuwsgi.master.zerg import zerg_duty, zerg_pool_duties
+from geuwsgi.routers.plan import for_workers
 
 
 def make_duties(
@@ -57,7 +58,7 @@ def make_duties(
         emperor_duty(settings, prepared.environ, os.getcwd(), log),
         loyalty_duty(prepared, log),
         subscribing_duty(prepared.configuration, prepared.listeners, log),
-        zerg_duty(settings, prepared.listeners, log),
+        zerg_duty(settings, for_workers(prepared.listeners, settings), log),
         *zerg_pool_duties(settings, socket_options_of(settings), log),
     ]
     return [duty for duty in made if duty is not None]

@@ -88,6 +88,9 @@ class Desk(Protocol):
     def now(self) -> float:
         """Monotonic seconds."""
 
+    def is_leaving(self) -> bool:
+        """Whether the instance ends, or is going to (drain-delay)."""
+
     def is_ending(self) -> bool:
         """Whether the instance ends, and not only a generation."""
 

@@ -252,6 +252,9 @@ class Master:
     def now(self) -> float:
         return time.monotonic()
 
+    def is_leaving(self) -> bool:
+        return self._policy.is_leaving or self._exit_status is not None
+
     def is_ending(self) -> bool:
         return self._policy.is_stopping or self._exit_status is not None
 

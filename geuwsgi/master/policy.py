@@ -69,6 +69,11 @@ class Policy:
             ev.MemberExited: self._member_exited,
         }
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the instance ends, or will when drain-delay is over."""
+        return self.is_stopping or self._stop_at != math.inf
+
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event, return what to do, in order."""
         if self._exited:

@@ -63,17 +63,17 @@ class SubscribingDuty(Duty):
 
     def serving(self) -> None:
         assert self._desk is not None
-        if self._next == math.inf and not self._desk.is_ending():
+        if self._next == math.inf and not self._desk.is_leaving():
             self._next = self._desk.now()
 
     def next_deadline(self) -> float:
-        if self._is_told and self._desk is not None and self._desk.is_ending():
+        if self._is_told and self._desk is not None and self._desk.is_leaving():
             return 0.0
         return self._next
 
     def tick(self, now: float) -> None:
         assert self._desk is not None
-        if self._desk.is_ending():
+        if self._desk.is_leaving():
             self._say_goodbye()
             self._next = math.inf
         elif now >= self._next:

@@ -90,6 +90,9 @@ class PaperDesk:
     def now(self) -> float:
         return self.clock()
 
+    def is_leaving(self) -> bool:
+        return self.ends
+
     def is_ending(self) -> bool:
         return self.ends
 
