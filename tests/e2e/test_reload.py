@@ -66,7 +66,7 @@ class Deploys:
         write_version(self.directory / "version", version)
         reload()
         self.server.wait_for(
-            lambda: self.traffic.has_seen(version), f"answers as {version}", timeout=40
+            lambda: self.traffic.has_seen(version), f"answers as {version}", timeout=60
         )
 
     def touch(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -83,6 +84,27 @@ def test_a_pidfile_that_cannot_be_written_ends_the_start(site: Site) -> None:
     ) as server:
         assert server.wait() == 1
         assert f"cannot write the pidfile {full}/pid: no space left" in server.log
+
+
+def test_a_master_without_descriptors_reloads_when_it_has_some_again(
+    site: Site,
+) -> None:
+    server = site.start()
+    limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir(f"/proc/{server.pid}/fd")))
+    site.write_version("two")
+    # Enough to read the configuration, too little for everything after it.
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (used + 2, limits[1]))
+    server.send_signal(signal.SIGHUP)
+    server.wait_for_log("generation 2 failed: .*generation 1 keeps serving", timeout=30)
+    os.kill(site.worker_pid(1), signal.SIGKILL)
+    server.wait_for_log("worker 1 .* died", timeout=30)
+    assert site.version() == "one"
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+    server.wait_for_log("Respawned uWSGI worker 1", timeout=30)
+    server.send_signal(signal.SIGHUP)
+    site.wait_for_version("two")
+    assert "Traceback" not in server.log
 
 
 def test_workers_that_only_die_leave_the_generation_that_serves_alone(

@@ -80,10 +80,10 @@ def test_a_second_instance_is_kept_away_and_the_interpreter_is_as_asked(
         "flock = %d/lock\nfile-write = %d/written=content\nlazy-apps = true\n"
         "shared-import = shared.py\noptimize = 1\nthread-stacksize = 128\n"
     )
+    server.wait_for_log("STACK 131072 1", count=2, timeout=30)
     assert is_locked(site.directory / "lock")
     assert (site.directory / "written").read_text() == "content"
     assert server.log.count("SHARED in") == 1
-    assert server.log.count("STACK 131072 1") == 2
     with ServerProcess(["site.ini"], directory=site.directory) as second:
         assert second.wait() == 1
         assert "lock is locked by another process" in second.log
