@@ -41,6 +41,7 @@ class Tracebacker:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path)  # of the worker before this one
             opened.bind(self._path)
+            os.chmod(self._path, 0o600)  # stacks and addresses are not for everybody
             opened.listen(4)
             self._inode = os.stat(self._path).st_ino
         except OSError as exc:
