@@ -13,8 +13,9 @@ import re
 # Real clients ask for one range; PDF viewers for a handful.
 MAX_RANGES = 64
 
-_RANGES = re.compile(r"bytes[ \t]*=[ \t]*(.+)", re.IGNORECASE | re.DOTALL)
-_SPEC = re.compile(r"[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.ASCII)
+_RANGES = re.compile(r"bytes=[ \t]*(.+)", re.IGNORECASE | re.DOTALL)
+# Who asks for 40 digits is told that there are not so many bytes.
+_SPEC = re.compile(r"[ \t]*(\d{0,40})-(\d{0,40})[ \t]*", re.ASCII)
 
 Span = tuple[int, int]
 """First byte and the byte after the last."""
