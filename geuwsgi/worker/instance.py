@@ -161,8 +161,6 @@ class Instance:
         self._edges = build_edges(self.settings, self._context.listeners, held)
         for kind in active_kinds(self.settings):
             check_router(self.settings, kind, self._all_listeners, held)
-        if not self.settings.process.drop_after_apps:
-            self._take_privileges()
         self.import_shared(report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
@@ -178,6 +176,8 @@ class Instance:
         if self._has_shared:
             return
         self._has_shared = True
+        if not self.settings.process.drop_after_apps:
+            self._take_privileges()  # before any code of the application
         python = self.settings.python
         for path in (*python.early_python_path, *python.early_pythonpath):
             sys.path.insert(0, path)
