@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from geuwsgi.errors import StartupError
 from geuwsgi.net.listeners import Listener, SocketOptions, Spec, open_listeners
+from geuwsgi.net.reception import Reception
 
 Watch = Callable[[int, Callable[[], None]], None]
 
@@ -27,6 +28,7 @@ class StatsDoor:
         """Raises StartupError or ConfigErrors if the address cannot be had."""
         options = SocketOptions(private=True)
         (self._listener,) = open_listeners([Spec("stats", address)], options)
+        self._reception = Reception(self._listener.socket)
         self._statistics = statistics
         self._unwatch = unwatch
         watch(self._listener.fileno(), self._serve)
@@ -37,12 +39,12 @@ class StatsDoor:
 
     def close(self) -> None:
         self._unwatch(self._listener.fileno())
+        self._reception.close()
         self._listener.close(vacuum=True)
 
     def _serve(self) -> None:
-        try:
-            visitor, _ = self._listener.socket.accept()
-        except OSError:
+        visitor = self._reception.accept()
+        if visitor is None:
             return
         with visitor:
             visitor.setblocking(False)

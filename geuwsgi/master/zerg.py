@@ -11,6 +11,7 @@ from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listener import Listener
 from geuwsgi.net.listeners import SocketOptions, Spec, open_listeners
+from geuwsgi.net.reception import Reception
 from geuwsgi.net.zerg import give_sockets, open_server, take_sockets
 from geuwsgi.options import Settings
 
@@ -32,10 +33,12 @@ class ZergServerDuty(Duty):
         self._log = log
         self._desk: Desk | None = None
         self._server: socket.socket | None = None
+        self._reception: Reception | None = None
 
     def begin(self, desk: Desk) -> None:
         """Raises StartupError if the path cannot be listened at."""
         self._server = open_server(self._path, self._mode)
+        self._reception = Reception(self._server)
         self._desk = desk
         desk.watch(self._server.fileno(), self._give)
         self._log(f"*** zerg server enabled on {self._path} ***")
@@ -49,16 +52,17 @@ class ZergServerDuty(Duty):
             return
         assert self._desk is not None
         self._desk.unwatch(self._server.fileno())
+        assert self._reception is not None
+        self._reception.close()
         self._server.close()
         self._server = None
         if not self._path.startswith("@"):
             os.unlink(self._path)
 
     def _give(self) -> None:
-        assert self._server is not None
-        try:
-            visitor, _ = self._server.accept()
-        except BlockingIOError:
+        assert self._reception is not None
+        visitor = self._reception.accept()
+        if visitor is None:
             return
         with visitor:
             filenos = dict.fromkeys(listener.fileno() for listener in self._listeners)

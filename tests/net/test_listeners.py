@@ -541,4 +541,6 @@ def test_a_listening_standard_input_is_taken() -> None:
         "assert stat.S_ISCHR(os.fstat(0).st_mode); assert t() == []"
     )
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        subprocess.run([sys.executable, "-c", code], stdin=listening, check=True)
+        subprocess.run(
+            [sys.executable, "-c", code], stdin=listening.fileno(), check=True
+        )
