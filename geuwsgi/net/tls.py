@@ -17,7 +17,7 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from geuwsgi.errors import ConfigError
@@ -218,6 +218,7 @@ class ServerContexts:
             for pattern, certificate in options.sni_patterns
         ]
         self._found: dict[str, _Loaded | None] = {}
+        self._offered: dict[str, _Loaded] = {}
         self._checked = clock()
         self._watch(self._default)
 
@@ -241,13 +242,33 @@ class ServerContexts:
                 if pattern.search(name):
                     loaded = candidate
                     break
+        if loaded is None:
+            loaded = self._offered.get(name)
         if loaded is None and self._options.sni_dir and _NAME.fullmatch(name):
             loaded = self._from_directory(name)
         return (loaded or self._default).context
 
+    def offer(self, certificates: Mapping[str, Certificate]) -> None:
+        """Have these certificates for these names, and no others of earlier calls.
+
+        Names of options go first. What cannot be loaded is told and left out.
+        """
+        offered: dict[str, _Loaded] = {}
+        for name, certificate in certificates.items():
+            loaded = self._offered.get(name)
+            if loaded is None or loaded.certificate != certificate:
+                try:
+                    loaded = _Loaded(certificate, self._options)
+                except ConfigError as exc:
+                    self._report(f"certificate of {name}: {exc}")
+                    continue
+            offered[name] = loaded
+        self._offered = offered
+        self._watch(self._default)
+
     def _watch(self, loaded: _Loaded) -> None:
         # With nothing to choose from, the handshake need not come by here.
-        if self._names or self._patterns or self._options.sni_dir:
+        if self._names or self._patterns or self._options.sni_dir or self._offered:
             choose_by_name(loaded.context, self._choose)
 
     def _choose(
@@ -292,6 +313,9 @@ class ServerContexts:
             if loaded is not None and os.path.exists(loaded.certificate.certificate)
         }
         self._default = self._refreshed(self._default)
+        self._offered = {
+            name: self._refreshed(loaded) for name, loaded in self._offered.items()
+        }
         self._names = {
             name: self._refreshed(loaded) for name, loaded in self._names.items()
         }

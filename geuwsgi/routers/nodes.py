@@ -29,7 +29,8 @@ class Node:
 
     ``dead_until`` is when it may be tried again after a failure, ``references`` how
     many requests it has in flight. ``speaks_http`` is whether it wants HTTP instead of
-    uwsgi packets; None is the router's choice. ``told_at`` is when it announced itself
+    uwsgi packets; None is the router's choice. ``certificate`` names the files of
+    certificate, key and client CA that TLS shows for its key. ``told_at`` is when it announced itself
     last.
     """
 
@@ -42,6 +43,7 @@ class Node:
     load: int = 0
     backup: int = 0
     speaks_http: bool | None = None
+    certificate: tuple[str, str, str] = ("", "", "")
     dead_until: float = 0.0
     told_at: float = 0.0
     told_unix: int = 0
@@ -220,6 +222,15 @@ class Table:
             del self.pools[key]
         self.on_change()
         return True
+
+    def certificates(self) -> dict[str, tuple[str, str, str]]:
+        """Files of certificates by key, of the first node that names some."""
+        return {
+            pool.key.lower().partition(":")[0]: node.certificate
+            for pool in self.pools.values()
+            for node in reversed(pool.nodes)
+            if node.certificate[0]
+        }
 
     def forget_silent(self, now: float) -> list[tuple[str, Node]]:
         """Forget those that did not announce themselves for too long; return them."""

@@ -142,6 +142,8 @@ class RouterService:
         self._stats: list[Acceptor] = []
         self._is_serving = False
         self._is_accepting = False
+        #: Told the certificates that nodes bring along, whenever they change.
+        self.offer: Callable[[dict[str, tuple[str, str, str]]], None] | None = None
         self.snapshot: Callable[[], dict[str, Any]] = dict
 
     def serve_statistics(self, listeners: Iterable[Listener]) -> None:
@@ -184,6 +186,7 @@ class RouterService:
             else:
                 self._look_at_note()
         self._table.on_change = self._changed
+        self._offer()
         for ears in self._ears:
             ears.start()
         if self._ticker is None:
@@ -196,7 +199,12 @@ class RouterService:
     def _changed(self) -> None:
         if self._subscriptions is not None:
             self._subscriptions.changed()
+        self._offer()
         self._accept_or_not()
+
+    def _offer(self) -> None:
+        if self.offer is not None:
+            self.offer(self._table.certificates())
 
     def _accept_or_not(self) -> None:
         wanted = self._is_serving and (not self._cheap or bool(self._table))

@@ -185,6 +185,13 @@ class Subscriptions:
         node.load = announcement.load
         node.backup = announcement.backup
         node.speaks_http = {"http": True, "uwsgi": False}.get(announcement.protocol)
+        certificate = (
+            announcement.sni_certificate,
+            announcement.sni_key,
+            announcement.sni_ca,
+        )
+        is_new_certificate = node.certificate != certificate
+        node.certificate = certificate
         node.told_at = self._clock()
         node.told_unix = int(time.time())
         node.dead_until = 0.0  # it says that it lives
@@ -208,6 +215,8 @@ class Subscriptions:
                     announcement.notify,
                     f"[subscription ack] {key} => new node: {name}",
                 )
+        elif is_new_certificate:
+            self.table.on_change()
         self._pass_on(announcement)
 
     def _pass_on(self, announcement: Announcement) -> None:
@@ -258,7 +267,12 @@ class Subscriptions:
             return
         self._is_unsaved = self._has_changed = False
         entries = [
-            [pool.key, pool.algorithm, *(getattr(node, field) for field in _KEPT)]
+            [
+                pool.key,
+                pool.algorithm,
+                node.certificate,
+                *(getattr(node, field) for field in _KEPT),
+            ]
             for pool in self.table.pools.values()
             for node in pool.nodes
         ]
@@ -276,23 +290,26 @@ class Subscriptions:
         self._is_loading = True
         try:
             there = set()
-            for key, algorithm, *values in entries:
+            for key, algorithm, certificate, *values in entries:
                 fields = dict(zip(_KEPT, values, strict=True))
                 name = str(fields.pop("name"))
                 there.add((key, name))
                 pool = self.table.pools.get(key)
                 node = pool.find(name) if pool is not None else None
-                if node is None:
-                    node = Node(name, parse_address(name))
-                    self.table.add(key, node, algorithm=algorithm)
+                is_new = node is None
+                node = node or Node(name, parse_address(name))
                 for field, value in fields.items():
                     setattr(node, field, value)
+                node.certificate = tuple(certificate)
+                if is_new:
+                    self.table.add(key, node, algorithm=algorithm)
             for pool in list(self.table.pools.values()):
                 for node in list(pool.nodes):
                     if (pool.key, node.name) not in there:
                         self.table.remove(pool.key, node.name)
         finally:
             self._is_loading = False
+        self.table.on_change()
 
     # -- the log -----------------------------------------------------------------------
 

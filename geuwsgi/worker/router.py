@@ -21,6 +21,7 @@ from geuwsgi.log.stamp import line_stamp
 from geuwsgi.net.exposure import exposure_warnings, is_public
 from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listener import DATAGRAMS
+from geuwsgi.net.tls import Certificate, ServerContexts
 from geuwsgi.net.tlsoptions import server_contexts
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
@@ -132,6 +133,7 @@ class _Router:
         report: Callable[[str], None],
     ) -> None:
         self.held = held
+        self.contexts: list[ServerContexts] = []
         self.settings = settings
         self.kind = kind
         self.options = RouterOptions.of(settings, kind)
@@ -231,7 +233,18 @@ class _Router:
             cheap=options.cheap and not self.table,
         )
         service.serve_statistics(self.stats)
+        if self.contexts:
+            service.offer = self._offer
         return service
+
+    def _offer(self, files: dict[str, tuple[str, str, str]]) -> None:
+        """Show the certificates that subscribers bring along."""
+        certificates = {
+            name: Certificate(certificate, key or certificate, client_ca=client_ca)
+            for name, (certificate, key, client_ca) in files.items()
+        }
+        for contexts in self.contexts:
+            contexts.offer(certificates)
 
     # -- where things go ---------------------------------------------------------------
 
@@ -391,6 +404,7 @@ class _Router:
         settings = self.settings
         http = settings.http
         edges = [self._edge(listener) for listener in self.listeners]
+        self.contexts += [edge.tls for edge in edges if edge.tls is not None]
         server = Server(
             listeners=self.listeners,
             find_application=lambda environ: None,
@@ -463,7 +477,7 @@ class _Router:
                 self._add_tls(front, hub, listener)
         return front
 
-    def _contexts(self, listener: Listener) -> Any:
+    def _contexts(self, listener: Listener) -> ServerContexts:
         return server_contexts(
             listener.kind.removesuffix("2"),
             listener.tls,
@@ -474,6 +488,7 @@ class _Router:
 
     def _add_tls(self, front: RelayFront, hub: Any, listener: Listener) -> None:
         contexts = self._contexts(listener)
+        self.contexts.append(contexts)
         names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         front.add(
             listener,

@@ -26,7 +26,7 @@ class Router:
 
     def heard(self) -> list[str]:
         """What came since the last call: ``+key`` and ``-key``."""
-        found = []
+        found: list[str] = []
         while True:
             try:
                 told = decode_announcement(self._socket.recv(9999))

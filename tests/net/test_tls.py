@@ -564,3 +564,23 @@ def test_tls_has_its_own_way_of_each_that_touches_the_socket() -> None:
     }
     # It waits and receives by the methods that TLS has.
     assert inherited == {"recv_after_wait"}
+
+
+def test_certificates_may_be_offered_later(
+    made: Path, contexts: ServerContexts, reports: list[str]
+) -> None:
+    default = contexts.context_for("one.test")
+    contexts.offer({"one.test": certificate(made, "one.test")})
+    offered = contexts.context_for("One.test")
+    assert offered is not default
+    contexts.offer(
+        {
+            "one.test": certificate(made, "one.test"),
+            "no.test": Certificate("/no/such", "/no/such"),
+        }
+    )
+    assert contexts.context_for("one.test") is offered  # not loaded again
+    assert contexts.context_for("no.test") is default
+    assert len(reports) == 1
+    contexts.offer({})
+    assert contexts.context_for("one.test") is default

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,11 +133,11 @@ def backend() -> Iterator[Callable[..., Backend]]:
         yield make
 
 
-def announce(server: str, key: str, address: str, *, leaves: bool = False) -> None:
+def announce(server: str, key: str, address: str, **more: Any) -> None:
     """Send one announcement to a subscription server of this machine."""
     host, _, port = server.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        packet = encode_announcement(Announcement(key, address, leaves))
+        packet = encode_announcement(Announcement(key, address, **more))
         sender.sendto(packet, (host, int(port)))
 
 

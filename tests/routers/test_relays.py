@@ -194,6 +194,7 @@ def test_connections_are_joined_with_backends_and_tls_ends_here(
     raw, tls = ports(), ports()
     certificate, key = make_certificate(tmp_path, "mail.test")
     other = make_certificate(tmp_path, "other.test")
+    third = make_certificate(tmp_path, "third.test")
     dead = ports()
     router = geuwsgi_server(
         *("--rawrouter", raw, "--rawrouter-to", dead, "--rawrouter-to", echo.address),
@@ -215,13 +216,25 @@ def test_connections_are_joined_with_backends_and_tls_ends_here(
 
     router.wait_for_log("spawned uWSGI router 2")
     announce(tls, "mail.test", echo.address)
+    # A node may bring its certificate along.
+    announce(
+        *(tls, "third.test", echo.address),
+        sni_certificate=third[0],
+        sni_key=third[1],
+    )
     router.wait_for_log("mail.test => new node")
+    router.wait_for_log("third.test => new node")
     context = ssl.create_default_context()
-    for path in (certificate, other[0]):
+    for path in (certificate, other[0], third[0]):
         context.load_verify_locations(path)
     large = b"x" * 1_000_000
     host, _, port = tls.rpartition(":")
-    for name, expected in (("mail.test", b"220 hello\r\n"), ("other.test", b"")):
+    greeting = b"220 hello\r\n"
+    for name, expected in (
+        ("mail.test", greeting),
+        ("third.test", greeting),
+        ("other.test", b""),
+    ):
         with (
             socket.create_connection((host, int(port)), 10) as plain,
             context.wrap_socket(plain, server_hostname=name) as client_tls,

@@ -163,13 +163,14 @@ def test_a_successor_knows_what_its_forerunner_knew() -> None:
     old, new = Heard(), Heard()
     old.subscriptions.keep_in(page)
     old.hear(weight=7, protocol="http")
-    old.hear("b", "@sock", algorithm="iphash")
+    old.hear("b", "@sock", algorithm="iphash", sni_certificate="/c", sni_key="/k")
     old.subscriptions.save_changes()
     new.subscriptions.keep_in(page)
     assert new.nodes == old.nodes
     assert new.table.pools["a.test"].nodes[0].weight == 7
     assert new.table.pools["a.test"].nodes[0].speaks_http is True
     assert new.table.pools["b"].algorithm == "iphash"
+    assert new.table.certificates() == {"b": ("/c", "/k", "")}
     new.now += 18
     new.subscriptions.tick()
     assert not new.nodes
