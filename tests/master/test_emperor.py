@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -431,3 +433,18 @@ def test_the_census_tells_of_those_that_run_and_those_that_sleep() -> None:
     assert (told[1]["ready"], told[1]["respawns"]) == (0, 0)
     assert blacklist_of(realm) == [{"id": "c", "throttle_level": 1000}]
     assert throttle_level_of(realm) == 1000
+
+
+def test_a_vassal_whose_visitors_wait_is_in_distress() -> None:
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listeners: Any = [SimpleNamespace(socket=listening)]
+        distress = Distress(busy_limit_s=0.0, backlog=2, cores=3, listeners=listeners)
+        workers: Any = [SimpleNamespace(row=[0] * sb.FIELDS)]
+        for waiting in range(2):
+            assert not distress.is_there(workers, float(waiting))
+            client = socket.create_connection(listening.getsockname())
+            stack.enter_context(client)
+        assert distress.is_there(workers, 10.0)
+        assert not distress.is_there(workers, 11.0)
+        assert distress.is_there(workers, 15.0)
