@@ -46,7 +46,9 @@ class Stats(Section):
         "wait this many seconds for a carbon server", SECONDS, default=3.0, at_least=0
     )
     carbon_use_metrics: bool = option(
-        "push the values of the metrics to carbon instead", FLAG
+        "push the values of the metrics to carbon instead",
+        FLAG,
+        implies=("enable-metrics",),
     )
     snmp: str | None = option(
         "serve statistics over SNMP on this UDP address",
