@@ -37,6 +37,7 @@ from geuwsgi.protocol.websocket_mask import unmask, unmask_part
 NEED_DATA: Final = 0
 TEXT: Final = 1
 BINARY: Final = 2
+PAUSED: Final = 3  # not an opcode
 CLOSE: Final = 8
 PING: Final = 9
 PONG: Final = 10
@@ -59,6 +60,8 @@ _TEXT_FRAME: Final = FIN | TEXT
 _BINARY_FRAME: Final = FIN | BINARY
 _MASKED: Final = 0x80
 _CONTROL_PAYLOAD_LIMIT: Final = 125
+#: Fragments that one call of ``next`` takes at most.
+_FRAGMENTS_AT_ONCE: Final = 256
 
 # Where in the byte stream the decoder stands.
 _BETWEEN_MESSAGES: Final = 0
@@ -180,7 +183,8 @@ class MessageDecoder:
     def next(self) -> int:
         """Return the kind of the next message or control frame, or NEED_DATA.
 
-        Raises ``WebSocketProtocolError`` if the peer broke the rules.
+        PAUSED after many fragments that made no message (64 KiB hold ten thousand):
+        let others run. Raises ``WebSocketProtocolError`` if the peer broke the rules.
         """
         data = self._data
         pos = self._pos
@@ -205,7 +209,7 @@ class MessageDecoder:
         return self._next()
 
     def _next(self) -> int:
-        while True:
+        for _ in range(_FRAGMENTS_AT_ONCE):
             if self._state <= _BETWEEN_FRAMES:
                 kind = self._read_header()
                 if kind >= 0:
@@ -218,6 +222,7 @@ class MessageDecoder:
                 return NEED_DATA
             if self._fin:
                 return self._end_message()
+        return PAUSED if self.has_unread else self._need_data()
 
     def _read_header(self) -> int:
         """Read a frame header, and the whole frame if it is a control frame.

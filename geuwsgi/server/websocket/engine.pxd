@@ -5,8 +5,8 @@ cimport cython
 from geuwsgi.protocol.websocket cimport MessageDecoder
 from geuwsgi.server.websocket.life cimport Life
 
-cdef int _OPEN, _CLOSED, _NOTHING, _LAST_MESSAGE, _PING
-cdef int _FAIR_STREAK
+cdef int _OPEN, _CLOSED, _NOTHING, _LAST_MESSAGE, _PAUSED, _PING
+cdef int _FAIR_STREAK, _FAIR_SHIFT, _PINGS_AT_ONCE
 cdef Py_ssize_t _RECEIVE_SIZE
 
 
@@ -15,7 +15,7 @@ cdef class WebSocket(Life):
     cdef public object opcode, peekable, subprotocol
     cdef MessageDecoder _decoder
     cdef object _deflater
-    cdef bint _more
+    cdef bint _paused
     cdef int _streak
 
     @cython.locals(decoder=MessageDecoder, kind=int, pings=int)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-import gevent
+from gevent import get_hub
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
 from geuwsgi.protocol.websocket import (
     BINARY,
     CLOSE,
     NEED_DATA,
+    PAUSED,
     PING,
     PONG,
     TEXT,
@@ -42,9 +43,27 @@ _OPEN: Final = OPEN
 _CLOSED: Final = CLOSED
 _NOTHING: Final = NEED_DATA
 _LAST_MESSAGE: Final = BINARY
+_PAUSED: Final = PAUSED
 _PING: Final = PING
-#: Messages, or pings, of one peer that are handled before others have their turn.
+#: Messages, or pings, of one peer that are handled before others have their turn. So
+#: many bytes of a message count as one more.
 _FAIR_STREAK: Final = 64
+_FAIR_SHIFT: Final = 14
+_PINGS_AT_ONCE: Final = 256
+
+
+def _let_others_run() -> None:
+    """Park the greenlet for one round of the loop, in which the kernel is asked, too.
+
+    Not ``gevent.sleep(0)``: fifty of its turns may pass before the loop looks who else
+    has something to say, and each may be 64 messages, or 1 MiB to inflate.
+    """
+    hub = get_hub()
+    timer = hub.loop.timer(0.0)
+    try:
+        hub.wait(timer)
+    finally:
+        timer.close()
 
 
 class WebSocket(Life):
@@ -59,7 +78,7 @@ class WebSocket(Life):
         "__weakref__",
         "_decoder",
         "_deflater",
-        "_more",
+        "_paused",
         "_streak",
         "opcode",
         "peekable",
@@ -83,7 +102,7 @@ class WebSocket(Life):
         self.subprotocol = subprotocol
         self._decoder = decoder
         self._deflater = deflater
-        self._more = False  # the last read was a full one
+        self._paused = False  # the decoder has more, but others should run first
         self._streak = 0  # messages received without waiting
         self.peekable = peekable
         if received:
@@ -118,15 +137,18 @@ class WebSocket(Life):
         """
         if self._streak >= _FAIR_STREAK:
             self._streak = 0
-            gevent.sleep(0)
+            _let_others_run()
         while True:
             message = self._next_message()
             if message is not None:
-                self._streak += 1
+                self._streak += 1 + (len(message) >> _FAIR_SHIFT)
                 return message
             if self._state == _CLOSED:
                 raise self._closed()
-            if leave_rest and self.peekable:
+            if self._paused:
+                self._check_receiver()
+                _let_others_run()
+            elif leave_rest and self.peekable:
                 self._park()
                 message = self._peek()
                 if message is not None:
@@ -141,7 +163,7 @@ class WebSocket(Life):
         ``select`` for the descriptor is told of it. Raises as ``recv`` does.
         """
         self._check_receiver()
-        message = self._next_message()
+        message = self._next_of_all()
         if message is not None:
             return message
         if self._state == _CLOSED:
@@ -157,16 +179,29 @@ class WebSocket(Life):
             if received is None:
                 return None
             self._take(received)
-            message = self._next_message()
+            message = self._next_of_all()
             if message is not None:
                 return message
             if self._state == _CLOSED:
                 raise self._closed()
 
+    def _next_of_all(self) -> bytes | None:
+        """Return the next message of what was received, however much that is."""
+        message = self._next_message()
+        while message is None and self._paused:
+            message = self._next_message()
+        return message
+
     def _next_message(self) -> bytes | None:
-        """Return the next message of what was received; answer control frames."""
+        """Return the next message of what was received; answer control frames.
+
+        None if there is none, or, with ``_paused``, after something behind which
+        others should run first: many fragments or pings, or a message that came
+        after our close frame and that nobody wants any more.
+        """
         decoder = self._decoder
-        pings = 0
+        pings = _FAIR_STREAK if self._paused else 0
+        self._paused = False
         while True:
             try:
                 kind = decoder.next()
@@ -177,20 +212,30 @@ class WebSocket(Life):
                 # RFC 6455 §5.5.3: of a flood of pings the latest is answered.
                 latest = decoder.payload
                 pings += 1
-                continue
-            if kind <= _LAST_MESSAGE and pings > _FAIR_STREAK:
+                if pings < _PINGS_AT_ONCE:
+                    continue
+                self._pong(latest)
+                self._paused = True
+                return None
+            if kind <= _PAUSED and pings > _FAIR_STREAK:
                 self._pong(latest)
                 pings = 0
             if kind == _NOTHING:
                 return None
+            if kind == _PAUSED:
+                self._paused = True
+                return None
             if kind > _LAST_MESSAGE:
                 pings += kind == _PING
                 self._answer(kind)
-            elif self._state == _OPEN:
-                self.opcode = kind
-                message = decoder.payload
-                decoder.payload = b""
-                return message
+                continue
+            message = decoder.payload
+            decoder.payload = b""
+            if self._state != _OPEN:
+                self._paused = True
+                return None
+            self.opcode = kind
+            return message
 
     def _check_receiver(self) -> None:
         if self._receiving:
@@ -202,16 +247,14 @@ class WebSocket(Life):
         self._streak = 0
         self._receiving = True
         try:
-            if self._more:
-                received = self._stream.recv(_RECEIVE_SIZE)
-            else:
-                received = self._stream.recv_after_wait(_RECEIVE_SIZE)
+            # Also behind a full read, where more is there for sure: a peer that
+            # always sends would otherwise never let others run.
+            received = self._stream.recv_after_wait(_RECEIVE_SIZE)
         except Disconnected as error:
             self._lose()
             raise self._closed() from error
         finally:
             self._receiving = False
-        self._more = len(received) == _RECEIVE_SIZE
         self._take(received)
 
     def _take(self, received: bytes) -> None:
@@ -235,12 +278,14 @@ class WebSocket(Life):
     def _peek(self) -> bytes | None:
         """Take one message out of the kernel, and nothing behind it.
 
-        None if it is not there whole; its beginning has been taken then. The
-        decoder has nothing unread.
+        None if it is not there whole; its beginning has been taken then. None also
+        behind many pings or fragments, of which the rest is left, too: the descriptor
+        stays readable, and others run before it is looked at again. The decoder has
+        nothing unread.
         """
         decoder = self._decoder
         recv = self._stream.socket.recv
-        while True:
+        for _ in range(_FAIR_STREAK):
             try:
                 peeked = recv(_RECEIVE_SIZE, socket.MSG_PEEK)
                 if peeked:
@@ -260,6 +305,8 @@ class WebSocket(Life):
                 self._lose()
                 raise self._closed()
             self._heard = True
+            if kind == _PAUSED:
+                return None
             if kind > _LAST_MESSAGE:
                 self._answer(kind)
                 if self._state == _CLOSED:
@@ -269,6 +316,7 @@ class WebSocket(Life):
                 message = decoder.payload
                 decoder.payload = b""
                 return message
+        return None
 
     def _pong(self, payload: bytes) -> None:
         if self._state == _OPEN:
