@@ -8,6 +8,7 @@ connections are joined until one ends.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from geuwsgi.protocol.chunked import ChunkedDecoder
 from geuwsgi.protocol.upstream import MAX_HEAD, ResponseHead, parse_response_head
 
 BLOCK = 65536
+_READ = 1
 
 Headers = list[tuple[str, str]]
 
@@ -40,6 +42,8 @@ class Client(Protocol):
 
     @property
     def method(self) -> str: ...
+    @property
+    def stream(self) -> Any: ...
     def release_core(self) -> None: ...
     def start_response(self, status: str, headers: Headers, /) -> object: ...
     def write(self, chunk: bytes, /) -> None: ...
@@ -54,8 +58,8 @@ def relay(
 
     ``chunk_body`` sends the body in chunks (HTTP), for bodies without a length.
     Raises UpstreamError if the backend fails before it answered, RemoteProtocolError
-    (502) if its answer is none, Disconnected if the client goes away. The caller
-    closes ``upstream``.
+    (502) if its answer is none, Disconnected if the client goes away, also while the
+    backend is silent. The caller closes ``upstream``.
     """
     client.release_core()
     try:
@@ -68,14 +72,64 @@ def relay(
         failure: Disconnected | None = exc
     else:
         failure = None
-    response, rest = _read_head(upstream, failure)
-    if response.code == 101:
-        _join(client, upstream, response, rest)
-        return
-    client.start_response(response.status, response.end_to_end_fields())
-    if client.method != "HEAD" and response.code not in (204, 304):
-        _copy_body(client, upstream, response, rest)
-    client.finish()
+    watch = ClientWatch(client.stream, upstream)
+    try:
+        response, rest = _read_head(upstream, failure)
+        if response.code == 101:
+            watch.stop()
+            _join(client, upstream, response, rest)
+            return
+        client.start_response(response.status, response.end_to_end_fields())
+        if client.method != "HEAD" and response.code not in (204, 304):
+            _copy_body(client, upstream, response, rest)
+        client.finish()
+    except UpstreamError:
+        if watch.is_gone:
+            raise Disconnected("the client closed the connection") from None
+        raise
+    finally:
+        watch.stop()
+
+
+class ClientWatch:
+    """Closes ``upstream`` when the client of ``stream`` goes away.
+
+    Who waits for a backend does not read from the client: without this a backend that
+    has nothing to say, to thousands of visitors that are gone, would be waited for. As
+    in nginx, a client that closes its half of the connection counts as gone. Bytes of
+    the client's, a next request or TLS's farewell, end the watch: what they are cannot
+    be known here.
+    """
+
+    __slots__ = ("_socket", "_upstream", "_watcher", "is_gone")
+
+    def __init__(self, stream: Any, upstream: Upstream) -> None:
+        self.is_gone = False
+        self._upstream = upstream
+        self._watcher: Any = None
+        # A stream of HTTP/2 has no socket of its own.
+        self._socket: Any = getattr(stream, "socket", None)
+        if self._socket is not None and stream.fileno() >= 0:
+            self._watcher = gevent.get_hub().loop.io(stream.fileno(), _READ)
+            self._watcher.start(self._look)
+
+    def stop(self) -> None:
+        """End the watch. Idempotent."""
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()
+
+    def _look(self) -> None:
+        try:
+            self.is_gone = not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.is_gone = True
+        self.stop()
+        if self.is_gone:
+            self._upstream.close()
 
 
 def _send_body(client: Client, upstream: Upstream, *, chunk_body: bool) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -225,3 +228,74 @@ def test_relaying_holds_no_core(routed: Routed) -> None:
         assert site.server.site.cores.busy == 0
         may_answer.set()
         assert asking.get(timeout=5).startswith("HTTP/1.1 200 OK")
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="not on this system")
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\nbeginning"])
+@pytest.mark.parametrize("resets", [False, True])
+def test_clients_that_go_away_leave_nothing(
+    routed: Routed, answer: bytes, resets: bool
+) -> None:
+    asked = 0
+    left = 0
+
+    def serve(client: gevent.socket.socket) -> None:
+        nonlocal asked, left
+        read_until(client, b"\r\n\r\n")
+        if answer:
+            client.sendall(answer)
+        asked += 1
+        # As an event stream that has nothing to tell.
+        assert client.recv(100) == b""
+        left += 1
+
+    with backend(serve) as (host, port):
+        site = routed(f"route = ^/ http:{host}:{port}")
+        site.server.site.cores.free[:] = site.server.site.cores.free[:2]
+        before = descriptors()
+        clients = []
+        for _ in range(20):
+            client = gevent.socket.create_connection(site.address, timeout=5)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            clients.append(client)
+        with gevent.Timeout(10):
+            while asked < 20:
+                gevent.sleep(0.002)
+            for client in clients:
+                if answer:
+                    assert client.recv(15) == b"HTTP/1.1 200 OK"
+                if resets:
+                    linger = struct.pack("ii", 1, 0)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                client.close()
+            while left < 20 or descriptors() > before:
+                gevent.sleep(0.002)
+    assert site.log == []
+
+
+def test_a_next_request_is_no_reason_to_leave(routed: Routed) -> None:
+    asked = gevent.event.Event()
+    may_answer = gevent.event.Event()
+
+    def serve(client: gevent.socket.socket) -> None:
+        read_until(client, b"\r\n\r\n")
+        asked.set()
+        may_answer.wait(5)
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with backend(serve) as (host, port):
+        site = routed(f"route = ^/ http:{host}:{port}")
+        with gevent.socket.create_connection(site.address, timeout=5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert asked.wait(5)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            gevent.sleep(0.005)
+            may_answer.set()
+            received = b""
+            while piece := client.recv(65536):
+                received += piece
+    assert received.count(b"HTTP/1.1 200 OK") == 2
