@@ -314,7 +314,7 @@ def check_plan(configuration: Configuration) -> None:
                     parse_backend(value)
                 except ConfigError as exc:
                     option = f"{kind}-{name}"
-                    origin = _origin(configuration, option, value)
+                    origin = origin_of(configuration, option, value)
                     raise ConfigError(f"{option}: {exc.message}", origin) from exc
     for kind in active_kinds(settings):
         options = RouterOptions.of(settings, kind)
@@ -323,11 +323,11 @@ def check_plan(configuration: Configuration) -> None:
                 f"{kind}: nothing says where to send what comes in; name backends "
                 f"({kind}-to = 127.0.0.1:3031) or take announcements "
                 f"({kind}-subscription-server = 127.0.0.1:7000)",
-                _origin(configuration, kind),
+                origin_of(configuration, kind),
             )
 
 
-def _origin(configuration: Configuration, option: str, value: str = "") -> str:
+def origin_of(configuration: Configuration, option: str, value: str = "") -> str:
     """Where an option stands, with that value if it is given."""
     for name, text, origin in configuration.assignments:
         if name == option and (not value or text == value):

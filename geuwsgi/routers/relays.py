@@ -54,7 +54,7 @@ class Opened:
 
     ``first`` makes the bytes that a node gets before anything else; ``body`` is what
     was buffered of the rest. ``may_repeat``: another node may get it too, as long as
-    nothing was answered. ``prepare`` speaks with the backend before the client does
+    nothing was answered. ``wants_answer``: silence is a failure. ``prepare`` speaks with the backend before the client does
     and returns what it said beyond that.
     """
 
@@ -62,6 +62,7 @@ class Opened:
     client: str
     first: Callable[[Node], bytes] = lambda node: b""
     may_repeat: bool = False
+    wants_answer: bool = False
     body: Any = None
     prepare: Callable[[Upstream], bytes] | None = None
     close: Callable[[], None] = field(default=lambda: None)
@@ -76,6 +77,10 @@ Opening = Callable[[Upstream, Any], Opened]
 
 class NoAnswer(UpstreamError):
     """A backend ended the connection before it said anything."""
+
+
+class NoGreeting(UpstreamError):
+    """A backend did not say what it says to everybody; it heard nothing yet."""
 
 
 class Relay:
@@ -134,6 +139,10 @@ class Relay:
             try:
                 self._join(client, upstream, opened, node)
                 return
+            except NoGreeting as exc:
+                self._routes.failed(node)
+                problem = str(exc)
+                self._tell(opened, problem)
             except NoAnswer as exc:
                 problem = str(exc)
                 self._tell(opened, problem)
@@ -157,7 +166,7 @@ class Relay:
             try:
                 block = opened.prepare(upstream)
             except Disconnected as exc:
-                raise NoAnswer(f"{node.name} does not greet: {exc}") from exc
+                raise NoGreeting(f"{node.name} does not greet: {exc}") from exc
         try:
             first = opened.first(node)
             if first:
@@ -176,10 +185,14 @@ class Relay:
             try:
                 block = block or _read(upstream, alive)
             except PeerTimeout as exc:
+                if not opened.wants_answer:
+                    raise
                 raise NoAnswer(f"{node.name} does not answer") from exc
             except Disconnected as exc:
+                if upstream.stream.closed or not opened.wants_answer:
+                    raise  # the client went away, or this is how it ends
                 raise NoAnswer(f"{node.name} broke off: {exc}") from exc
-            if not block:
+            if not block and opened.wants_answer:
                 raise NoAnswer(f"{node.name} closed without an answer")
             if upwards is None:
                 upwards = gevent.spawn(_pump, client, upstream, alive)
@@ -350,6 +363,7 @@ def uwsgi_opening(*, force_key: str = "", post_buffering: int = 0) -> Opening:
             str(variables.get("REMOTE_ADDR", "")),
             first,
             may_repeat=is_bare and method in _REPEATABLE,
+            wants_answer=True,
             body=body,
             close=body.close if body is not None else lambda: None,
         )

@@ -48,7 +48,7 @@ def _parse(option: str, text: str) -> tuple[str, str]:
     digest, colon, path = text.partition(":")
     digest = digest.strip().upper().replace("-", "")
     if not colon or not path.strip():
-        raise ConfigError(f"{option} is digest:path, not {text!r}")
+        raise ConfigError(f"{option}: it is digest:path, not {text!r}")
     if digest not in _DIGESTS:
         raise ConfigError(
             f"{option}: unknown digest {digest!r} (known: {', '.join(_DIGESTS)})"

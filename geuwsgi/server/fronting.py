@@ -197,5 +197,5 @@ def parse_variable(value: str) -> tuple[str, str]:
     """Read ``NAME=value`` of http-var. Raises ConfigError."""
     name, equals, text = value.partition("=")
     if not equals or not name:
-        raise ConfigError(f"http-var needs key=value: {value!r}")
+        raise ConfigError(f"http-var: it is NAME=value, not {value!r}")
     return name, text

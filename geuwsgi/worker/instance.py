@@ -160,7 +160,13 @@ class Instance:
         held = HeldFiles(self.boot.held)
         self._edges = build_edges(self.settings, self._context.listeners, held)
         for kind in active_kinds(self.settings):
-            check_router(self.settings, kind, self._all_listeners, held)
+            check_router(
+                self.configuration,
+                kind,
+                listeners=self._all_listeners,
+                commons=self._context.commons,
+                held=held,
+            )
         self.import_shared(report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications

@@ -6,8 +6,6 @@ What one kind of router needs is put together here; what it does stands in
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import sys
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,12 +23,12 @@ from geuwsgi.net.tls import Certificate, ServerContexts
 from geuwsgi.net.tlsoptions import server_contexts
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
-from geuwsgi.routers.nodes import Table, find_algorithm
+from geuwsgi.routers.nodes import Table
 from geuwsgi.routers.plan import (
     Place,
     RouterOptions,
     for_router,
-    own_socket,
+    origin_of,
     router_places,
 )
 from geuwsgi.routers.relays import (
@@ -40,17 +38,7 @@ from geuwsgi.routers.relays import (
     tls_stream,
     uwsgi_opening,
 )
-from geuwsgi.routers.routes import (
-    Finder,
-    NamedNodes,
-    Routes,
-    StaticNodes,
-    SubscribedNodes,
-    by_base,
-    by_cache,
-    by_code,
-    by_pattern,
-)
+from geuwsgi.routers.routes import Routes
 from geuwsgi.routers.service import RelayFront, RouterService, router_snapshot
 from geuwsgi.routers.signatures import SignatureCheck
 from geuwsgi.routers.subscriptions import Ears, Forwarder, Rules, Subscriptions
@@ -60,11 +48,13 @@ from geuwsgi.server.fronting import Fronting, parse_variable
 from geuwsgi.server.transform import compress_marked
 from geuwsgi.shared import scoreboard
 from geuwsgi.worker.assemble import CONNECT_TIMEOUT, limits_of
+from geuwsgi.worker.destinations import Destinations
 from geuwsgi.worker.privileges import find_uid
 from geuwsgi.worker.serve import Server, base_environ
 
 if TYPE_CHECKING:
     from geuwsgi.background.commons import Commons
+    from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
     from geuwsgi.shared.notebooks import Notebooks
@@ -96,10 +86,26 @@ def place_of(settings: Settings, number: int) -> Place:
 
 
 def check_router(
-    settings: Settings, kind: str, listeners: Sequence[Listener], held: HeldFiles
+    configuration: Configuration,
+    kind: str,
+    *,
+    listeners: Sequence[Listener],
+    commons: Commons,
+    held: HeldFiles,
 ) -> None:
-    """Raise ConfigError for options of a router that cannot be meant."""
-    _Router(settings, kind, listeners, None, held, _print_line).check()
+    """Raise ConfigError, with its place, for options that cannot be meant.
+
+    For the template, before it forks routers that would all fail.
+    """
+    router = _Router(
+        configuration.settings, kind, listeners, commons, held, _print_line
+    )
+    try:
+        router.check()
+    except ConfigError as exc:
+        option = exc.message.partition(":")[0]
+        origin = exc.origin or origin_of(configuration, option)
+        raise ConfigError(exc.message, origin) from exc
 
 
 def make_router(
@@ -128,7 +134,7 @@ class _Router:
         settings: Settings,
         kind: str,
         listeners: Sequence[Listener],
-        commons: Commons | None,
+        commons: Commons,
         held: HeldFiles,
         report: Callable[[str], None],
     ) -> None:
@@ -150,8 +156,7 @@ class _Router:
         )
 
     def check(self) -> None:
-        routes, _ = self._routes(load_code=False)
-        del routes
+        self._destinations().routes(load_code=False)
         self._subscriptions()
         self._warn_of_strangers()
         if self.kind == "http":
@@ -183,7 +188,7 @@ class _Router:
             connect_timeout=options.connect_timeout or CONNECT_TIMEOUT,
             timeout=options.timeout,
         )
-        routes, static = self._routes(load_code=True)
+        routes, static = self._destinations().routes(load_code=True)
         front: Server | RelayFront
         if self.kind == "http":
             front = self._http_front(connector, routes)
@@ -246,97 +251,15 @@ class _Router:
         for contexts in self.contexts:
             contexts.offer(certificates)
 
-    # -- where things go ---------------------------------------------------------------
-
-    def _routes(self, *, load_code: bool) -> tuple[Routes, StaticNodes]:
-        """uWSGI's order: cache, pattern, subscriptions, base, code, sockets, nodes."""
-        options = self.options
-        algorithm = self._algorithm()
-        static = StaticNodes(self._static_addresses(), clock=monotonic)
-        finders: list[Finder] = []
-        if options.use_cache is not None:
-            finders.append(NamedNodes(by_cache(self._cache_reader())))
-        if options.use_pattern:
-            finders.append(NamedNodes(by_pattern(options.use_pattern)))
-        if self.datagrams:
-            finders.append(
-                SubscribedNodes(
-                    self.table,
-                    clock=monotonic,
-                    algorithm=algorithm,
-                    fallback_key=options.subscription_fallback_key,
-                )
-            )
-        if options.use_base:
-            finders.append(NamedNodes(by_base(options.use_base)))
-        if options.use_code_string:
-            call = self._code(load=load_code)
-            finders.append(NamedNodes(by_code(call, self.report)))
-        finders.append(static)
-        routes = Routes(
-            finders,
-            StaticNodes(options.fallback, clock=monotonic),
-            clock=monotonic,
-            grace_s=options.gracetime,
-            strict_key=self.kind == "fastrouter" and not options.fallback_on_no_key,
-            most=options.max_retries + 1 if options.max_retries else 0,
+    def _destinations(self) -> Destinations:
+        return Destinations(
+            self.settings,
+            self.options,
+            self.table,
+            commons=self.commons,
+            report=self.report,
+            has_subscriptions=bool(self.datagrams),
         )
-        return routes, static
-
-    def _static_addresses(self) -> list[str]:
-        options = self.options
-        addresses = list(options.to)
-        if options.use_socket is not None and self.kind != "http":
-            addresses.append(
-                own_socket(self.settings, options.use_socket, f"{self.kind}-use-socket")
-            )
-        return addresses
-
-    def _algorithm(self) -> str:
-        name = self.settings.subscription.subscription_algo
-        try:
-            return find_algorithm(name) if name else "wrr"
-        except ConfigError as exc:
-            raise ConfigError(f"subscription-algo: {exc.message}") from exc
-
-    def _cache_reader(self) -> Callable[[bytes], bytes | None]:
-        name = self.options.use_cache or ""
-        if name in ("1", "true"):
-            name = ""
-        if self.commons is None:
-            return lambda key: None
-        cache = self.commons.caches.named(name)
-        if cache is None:
-            what = f"cache {name!r}" if name else "cache"
-            raise ConfigError(f"{self.kind}-use-cache: there is no {what}")
-        found = cache
-
-        def get(key: bytes) -> bytes | None:
-            return found.get(key)
-
-        return get
-
-    def _code(self, *, load: bool) -> Callable[[str], object]:
-        option = f"{self.kind}-use-code-string"
-        text = self.options.use_code_string
-        modifier1, _, rest = text.partition(":")
-        source, _, function = rest.rpartition(":")
-        if modifier1 != "0" or not source or not function:
-            raise ConfigError(
-                f"{option} is 0:file.py:function or 0:module:function, not {text!r}"
-            )
-        if not load:
-            return lambda key: None
-        try:
-            found: Any = getattr(_load(source), function)
-        except (ImportError, AttributeError, OSError) as exc:
-            raise ConfigError(f"{option}: cannot find {text!r}: {exc}") from exc
-
-        def call(key: str) -> object:
-            # As bytes, as uWSGI hands them to Python.
-            return found(key.encode("latin-1", "replace"))
-
-        return call
 
     # -- announcements -----------------------------------------------------------------
 
@@ -384,7 +307,7 @@ class _Router:
         )
 
     def _note(self) -> NotebookPage | None:
-        notebooks = self.commons.notebooks if self.commons is not None else None
+        notebooks = self.commons.notebooks
         if notebooks is None or self.kind not in notebooks.names:
             return None
         return NotebookPage(notebooks, notebooks.number(self.kind))
@@ -478,13 +401,17 @@ class _Router:
         return front
 
     def _contexts(self, listener: Listener) -> ServerContexts:
-        return server_contexts(
-            listener.kind.removesuffix("2"),
-            listener.tls,
-            self.settings.http,
-            self.report,
-            held=self.held,
-        )
+        try:
+            return server_contexts(
+                listener.kind.removesuffix("2"),
+                listener.tls,
+                self.settings.http,
+                self.report,
+                held=self.held,
+            )
+        except ConfigError as exc:
+            message = f"{listener.kind}: {exc.message}"
+            raise ConfigError(message, listener.origin) from exc
 
     def _add_tls(self, front: RelayFront, hub: Any, listener: Listener) -> None:
         contexts = self._contexts(listener)
@@ -504,14 +431,3 @@ class _Router:
 
 def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _load(source: str) -> Any:
-    if not source.endswith(".py"):
-        return importlib.import_module(source)
-    spec = importlib.util.spec_from_file_location("uwsgi_router_code", source)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"cannot load {source!r}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
