@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -65,6 +66,29 @@ def test_a_burst_is_answered_at_once(server: SocketServer, path: str) -> None:
             answer += sock.recv(1000)
         assert time.monotonic() - began < 2.0
         assert answer == b"".join(b"\x81\x03%03d" % n for n in range(50))
+
+
+def test_waiting_in_select_with_many_at_once(tmp_path: Path) -> None:
+    # 10,000 by hand; benchmarks/ has the same loop as "broadcast".
+    server = SocketServer(tmp_path, "--gevent", "300")
+    with ExitStack() as ending:
+        ending.callback(server.process.kill)
+        clients = [ending.enter_context(connect_raw(server.http)) for _ in range(250)]
+        for client in clients:
+            client.sendall(b"GET /select HTTP/1.1\r\n" + UPGRADE)
+        for client in clients:
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n"):
+                answer += client.recv(1)
+            assert answer.startswith(b"HTTP/1.1 101 ")
+        for number in range(2):
+            for client in clients:
+                client.sendall(client_frame(1, b"%03d" % number))
+            for client in clients:
+                # Behind what it says on a slow machine: that it waited in vain.
+                answer = b""
+                while not answer.endswith(b"\x81\x03%03d" % number):
+                    answer += client.recv(1000)
 
 
 @pytest.mark.parametrize("path", ["/object", "/gevent"])

@@ -38,6 +38,21 @@ def test_flask_libraries_echo(libraries: SocketServer, path: str) -> None:
     assert "Traceback" not in libraries.process.log
 
 
+def test_flask_uwsgi_websocket(tmp_path: Path) -> None:
+    pytest.importorskip("flask_uwsgi_ws")
+    server = SocketServer(tmp_path, app="flask_uwsgi")
+    try:
+        with server.connect("/echo") as one, server.connect("/echo") as other:
+            for message in ("hello", "x" * 50_000, "end"):
+                for client in (one, other):
+                    client.send(message)
+                    assert client.recv(timeout=5) == message
+        assert get(server.http, "/page").body == b"a page"
+        assert "Traceback" not in server.process.log
+    finally:
+        server.process.kill()
+
+
 def test_flask_sock_compresses_by_itself(libraries: SocketServer) -> None:
     with libraries.connect("/flask-sock", compression="deflate") as client:
         client.send("words " * 1000)
