@@ -74,6 +74,9 @@ def _refusal(wire: bytes) -> str:
 
 def _differs_from_wsproto(wire: bytes, whole: Seen) -> object:
     theirs = of_wsproto(wire)
+    if whole and whole[-1][:2] == (CLOSE, 1014) and theirs[-1] == ("error", 1002):
+        # RFC 6455 §7.4.2: registered codes may be sent; IANA has 1014, it has not.
+        theirs = [*theirs[:-1], whole[-1]]
     return None if _same(whole, theirs) else ("wsproto", wire, whole, theirs)
 
 
@@ -96,3 +99,10 @@ def test_frames_are_read_as_others_read_them() -> None:
     random = Random(SEED)
     for _ in range(INPUTS):
         assert differs(random) is None
+
+
+def test_what_the_long_fuzzing_has_found_stays_explained() -> None:
+    wire = bytes.fromhex("8883404e6fcb43b817")
+    whole = ours([wire])
+    assert whole == [(CLOSE, 1014, "x")]
+    assert _differs_from_wsproto(wire, whole) is None
