@@ -51,6 +51,7 @@ class Inotify:
         if self.fileno < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         self._paths: dict[int, str] = {}
+        self._lost: list[str] = []
 
     def add(self, path: str) -> None:
         """Watch ``path``. Raises OSError."""
@@ -62,7 +63,8 @@ class Inotify:
     def read(self) -> list[str]:
         """The watched paths where something happened, each once.
 
-        A path that was replaced is watched again under its name.
+        A path that was replaced is watched again under its name; for one that is gone
+        ask ``find_again``.
         """
         happened: dict[str, None] = {}
         gone: list[str] = []
@@ -80,14 +82,28 @@ class Inotify:
                 path = self._paths.get(number)
                 if path is None:
                     continue
+                if mask & IN_MOVE_SELF:
+                    # The file is elsewhere now; its name may come to another one.
+                    self._libc.inotify_rm_watch(self.fileno, number)
                 if mask & IN_IGNORED:
                     del self._paths[number]
                     gone.append(path)
                 happened[path] = None
-        for path in gone:
-            if os.path.exists(path):
-                self.add(path)
+        self._lost += [path for path in gone if path not in self._lost]
+        self.find_again()
         return list(happened)
+
+    def find_again(self) -> list[str]:
+        """Watch what was gone and is there again; return it."""
+        found = []
+        for path in list(self._lost):
+            try:
+                self.add(path)
+            except OSError:
+                continue  # not yet
+            self._lost.remove(path)
+            found.append(path)
+        return found
 
     def close(self) -> None:
         os.close(self.fileno)
@@ -117,6 +133,8 @@ class FsDuty(Duty):
 
     def tick(self, now: float) -> None:
         assert self._desk is not None
+        if self._inotify is not None:
+            self._pending.update(dict.fromkeys(self._inotify.find_again()))
         pending, self._pending = self._pending, {}
         for path in pending:
             self._actions[path](self._desk, path)
