@@ -269,6 +269,9 @@ class Master:
             event = self._queue.popleft()
             for action in self._policy.handle(event, time.monotonic()):
                 self._guard(self._do, action)
+            if self._policy.is_stopping:
+                for prepared in self._prepared.values():
+                    prepared.leave_ports()
         current = self._policy.fleet.current
         if current is not None and current.served:
             self._when_serving()

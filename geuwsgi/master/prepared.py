@@ -25,6 +25,9 @@ from geuwsgi.shared.scoreboard import Scoreboard
 from geuwsgi.worker.hooks import check_hooks
 from geuwsgi.worker.privileges import find_gid, find_uid
 
+#: Seconds in which routers hear that an instance goes.
+FAREWELL_S = 0.5
+
 
 @dataclass(slots=True, eq=False)
 class Prepared:
@@ -60,6 +63,11 @@ class Prepared:
         """Close those of its listeners that are not on a socket of ``kept``."""
         for listener in dropped(self.listeners, kept):
             listener.close(vacuum=self.settings.process.vacuum)
+
+    def leave_ports(self) -> None:
+        """Close what other servers listen on as well; workers accept what waits."""
+        for listener in self.listeners:
+            listener.leave_port()
 
     def close(self, successor: Prepared | None = None) -> None:
         """Free the shared memory that ``successor`` has not taken over.
@@ -224,10 +232,19 @@ def plan_of(settings: Settings) -> Plan:
         stop_mercy_s=reload.reload_mercy,
         exit_on_reload=reload.exit_on_reload,
         die_on_no_workers=settings.workers.die_on_no_workers,
-        drain_delay_s=reload.drain_delay,
+        drain_delay_s=reload.drain_delay or _farewell_s(settings),
         max_lifetime_s=reload.max_worker_lifetime,
         max_lifetime_delta_s=reload.max_worker_lifetime_delta,
     )
+
+
+def _farewell_s(settings: Settings) -> float:
+    """How long an instance that takes its announcements back goes on.
+
+    What routers send until they have heard it would wait in a socket that closes.
+    """
+    subscription = settings.subscription
+    return FAREWELL_S if subscription.subscribe_to or subscription.subscribe2 else 0.0
 
 
 def environ_of(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:

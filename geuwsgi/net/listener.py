@@ -20,7 +20,7 @@ from geuwsgi.net.address import (
     TcpAddress,
     UnixAddress,
 )
-from geuwsgi.net.binding import adopt, adopt_datagrams
+from geuwsgi.net.binding import SO_REUSEPORT, adopt, adopt_datagrams
 
 #: What is spoken on sockets that do not listen but receive datagrams.
 DATAGRAMS = "datagrams"
@@ -59,6 +59,7 @@ class Listener:
     inherited: bool = False
     shared: int | None = None
     origin: str = field(default="", repr=False)
+    has_left: bool = field(default=False, repr=False)
 
     @property
     def is_unix(self) -> bool:
@@ -69,6 +70,28 @@ class Listener:
     def takes_datagrams(self) -> bool:
         """Whether nobody connects to it (subscription servers)."""
         return self.protocol == DATAGRAMS
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether other servers may listen on the same port (uWSGI: reuse-port)."""
+        return (
+            not (self.is_unix or self.has_left)
+            and self.fileno() >= 0
+            and self.socket.getsockopt(socket.SOL_SOCKET, SO_REUSEPORT) != 0
+        )
+
+    def leave_port(self) -> None:
+        """Listen no more where others do: new connections come to them.
+
+        The kernel goes on sending them here until every process has closed the socket.
+        """
+        if not self.shares_port:
+            return
+        # Not close(): in a worker the socket may be gevent's, of a loop before the fork.
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, self.fileno(), inheritable=False)
+        os.close(null)
+        self.has_left = True
 
     def fileno(self) -> int:
         """Return the descriptor; -1 after close."""

@@ -80,16 +80,37 @@ class Acceptor(StreamServer):
         except OSError as exc:
             self._rest(exc)
             return None
-        sock = _socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+        sock = self._plain(fd)
         if self._was_patient:
             # Nobody took it meanwhile.
             self._was_patient = False
             self._impatient_until = monotonic() + self.impatience
-        sock.setblocking(False)
         self._taken += 1
+        return sock, address
+
+    def _plain(self, fd: int) -> _socket.socket:
+        sock = _socket.socket(self._family, socket.SOCK_STREAM, 0, fd)
+        sock.setblocking(False)
         if self._nodelay:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock, address
+        return sock
+
+    def accept_the_rest(self) -> None:
+        """Accept all that waits, paused or not, before the socket is closed.
+
+        What waits on a socket that is closed is reset. Call it in the hub.
+        """
+        while True:
+            try:
+                fd, address = self.socket._accept()  # type: ignore[attr-defined]
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as exc:
+                self._failed(exc)
+                return
+            self._accepted(self._plain(fd), address)
 
     def _is_impatient(self) -> bool:
         return self._was_patient or monotonic() < self._impatient_until

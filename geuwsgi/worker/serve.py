@@ -174,6 +174,7 @@ class Server:
             )
             for index, listener in enumerate(listeners)
         ]
+        self._listeners = listeners
         self._acceptors = [
             self._acceptor(listener, endpoint)
             for listener, endpoint in zip(listeners, self._endpoints, strict=True)
@@ -457,6 +458,10 @@ class Server:
         site.drain_begins.set()
         for callback in self.on_drain:
             callback(reason)
+        if reason == "stop":
+            # In the hub, where connections are accepted.
+            self.hub.loop.run_callback(self._leave_ports)
+            gevent.sleep(0)
         end = self.clock.now + deadline_s
         idle_since = self.clock.now
         grace = min(1.0, deadline_s)
@@ -470,6 +475,16 @@ class Server:
             if now >= end:
                 return self._cut_everything(reason)
         return True
+
+    def _leave_ports(self) -> None:
+        """Leave ports to the other servers that listen there; nobody is turned away."""
+        left = [listener for listener in self._listeners if listener.shares_port]
+        filenos = {listener.fileno() for listener in left}
+        for acceptor in self._acceptors:
+            if acceptor.socket.fileno() in filenos:
+                acceptor.accept_the_rest()
+        for listener in left:
+            listener.leave_port()
 
     def _cut_everything(self, reason: str) -> bool:
         for request in list(self.site.cores.holders.values()):

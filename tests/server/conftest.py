@@ -62,6 +62,7 @@ class RoutedSite:
                     protocol="http",
                     kind="http",
                     server_port="80",
+                    shares_port=False,
                     name="test",
                 )
             ],

@@ -60,6 +60,7 @@ class EdgeSite:
             tls=tls,
             name=f"127.0.0.1:{self.port}",
             server_port=str(self.port),
+            shares_port=False,
             origin="test.ini:1",
         )
         options = http or Http()

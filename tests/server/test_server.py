@@ -35,7 +35,10 @@ class Instance:
         self.server = Server(
             listeners=[
                 SimpleNamespace(  # type: ignore[misc]
-                    socket=listening, protocol=protocol, server_port="80"
+                    socket=listening,
+                    protocol=protocol,
+                    server_port="80",
+                    shares_port=False,
                 )
                 for listening, protocol in zip(
                     self._listening, ("http", "uwsgi"), strict=True
