@@ -169,7 +169,7 @@ class MixedLoad:
         self._lock = threading.Lock()
         self._under_way = 0
         self._threads = [
-            threading.Thread(target=self._run, args=(random.Random(number),))
+            threading.Thread(target=self._run, args=(number,))
             for number in range(clients)
         ]
         self.served: Counter[str] = Counter()
@@ -197,14 +197,17 @@ class MixedLoad:
         finally:
             self._open.set()
 
-    def _run(self, dice: random.Random) -> None:
+    def _run(self, number: int) -> None:
+        dice = random.Random(number)
+        # Each kind once, so that a short load has them all.
         kinds = list(KINDS)
+        first = kinds[:number] + kinds[number:][::-1]
         while not self._ended.is_set():
             with self._lock:
                 self._under_way += 1
             # Asked after it is counted, so that ``quiet`` misses nobody.
             if self._open.is_set():
-                self._make(dice.choice(kinds))
+                self._make(first.pop() if first else dice.choice(kinds))
             with self._lock:
                 self._under_way -= 1
             self._open.wait()

@@ -22,7 +22,7 @@ from geuwsgi.testing.process import ServerProcess
 from tests.faults.conftest import start
 from tests.faults.mixedload import MixedLoad, Target
 
-MINUTES = float(os.environ.get("GEUWSGI_CHAOS_MINUTES", "0.06"))
+MINUTES = float(os.environ.get("GEUWSGI_CHAOS_MINUTES", "0.05"))
 SEED = int(os.environ.get("GEUWSGI_FUZZ_SEED", "1"))
 
 LINES = """\

@@ -21,12 +21,14 @@ from geuwsgi.testing.process import ServerProcess
 from tests.faults.conftest import start
 from tests.faults.mixedload import KINDS, MixedLoad, Target
 
-MINUTES = float(os.environ.get("GEUWSGI_SOAK_MINUTES", "0.05"))
+MINUTES = float(os.environ.get("GEUWSGI_SOAK_MINUTES", "0.03"))
 TABLE = os.environ.get("GEUWSGI_SOAK_TABLE", "")
 WORKERS = 2
 
-#: Memory that may come in the second half of a soak: pages that the allocator keeps.
-_SPARE_KIB = 2048
+#: Memory that may come in the second half of a soak: pages that the allocator keeps; in
+#: a short one, what the first visits of each kind take.
+_SPARE_KIB = 2048 if MINUTES >= 10 else 32768
+_FEWEST_SAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,17 @@ def test_nothing_grows_under_a_mixed_load(apps: Path) -> None:
     with server, MixedLoad(target) as load:
         began = time.monotonic()
         step = min(60.0, MINUTES * 60 / 4)
-        while time.monotonic() - began < MINUTES * 60:
+        while (
+            time.monotonic() - began < MINUTES * 60
+            or len(samples) < _FEWEST_SAMPLES
+            or set(load.served) != set(KINDS)
+        ):
             time.sleep(step)
             samples.append(take(server, load, target, (time.monotonic() - began) / 60))
             if TABLE:
                 lines = [" ".join(map(str, astuple(sample))) for sample in samples]
                 Path(TABLE).write_text("\n".join(lines) + "\n")
-        assert not load.failures
-        assert set(load.served) == set(KINDS)
+            assert not load.failures
     check(samples)
 
 

@@ -22,7 +22,7 @@ from tests.fuzz import packets
 from tests.fuzz.frames import client_frames
 from tests.fuzz.requests import near_valid
 
-INPUTS = int(os.environ.get("GEUWSGI_FUZZ_INPUTS", "4000")) // 40
+INPUTS = int(os.environ.get("GEUWSGI_FUZZ_INPUTS", "4000")) // 80
 SEED = int(os.environ.get("GEUWSGI_FUZZ_SEED", "1"))
 #: Seconds that an answer is waited for: most inputs get one, or an end, at once.
 PATIENCE = 0.02
