@@ -639,7 +639,9 @@ def test_a_first_start_that_fails_while_a_newer_one_is_built_leaves_it_to_that()
 
 def test_drain_delay_goes_on_for_a_while_and_then_stops() -> None:
     world = two_workers(drain_delay_s=5).begin()
+    assert not world.policy.is_leaving
     world.ask(Request.STOP, "SIGTERM")
+    assert world.policy.is_leaving and not world.policy.is_stopping
     assert world.log[-1] == "shutting down in 5 seconds (SIGTERM)"
     assert ev.Announce(1) in world.done
     world.wait(4)
