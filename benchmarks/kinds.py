@@ -365,6 +365,15 @@ KINDS: tuple[Kind, ...] = (
         workers=4,
     ),
     Kind(
+        # As many as fit into the hard limit of descriptors of many systems, 20,000.
+        "longpoll-18k",
+        "18,000 long polls held, then woken by one event",
+        Wire.HTTP_HELD,
+        "longpoll",
+        LongPolls(18_000),
+        ("geuwsgi", "uwsgi-gevent"),
+    ),
+    Kind(
         "longpoll-100k",
         "100,000 long polls held, then woken by one event",
         Wire.HTTP_HELD,

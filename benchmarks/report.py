@@ -26,6 +26,7 @@ _COLUMNS = (
 )
 _LONG_POLL_COLUMNS = (
     ("rate", "{unit}"),
+    ("cpu_us", "CPU µs each woken"),
     ("wake_seconds", "all woken, s"),
     ("hold_seconds", "all held, s"),
     ("kib_more_each", "KiB each"),

@@ -343,10 +343,13 @@ def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sampl
         rest, said = holder.communicate("\n", timeout=120)
         if holder.returncode:
             raise RuntimeError(f"the wake-up failed: {said.strip()}")
+        woken = running.usage()
     finally:
         holder.kill()
         holder.wait()
     sample: Sample = {**json.loads(first), **json.loads(rest)}
+    used = woken.cpu_seconds - held.cpu_seconds
+    sample["cpu_us"] = used * 1e6 / max(1, sample["answered"])
     sample["idle_kib"] = idle.pss_kib
     sample["held_kib"] = held.pss_kib
     sample["kib_each"] = held.pss_kib / connections
