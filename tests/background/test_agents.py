@@ -33,7 +33,7 @@ def application(environ, start_response):
 
 def ask(address: str, tail: bytes) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         host, _, port = address.rpartition(":")
         sock.sendto(request(0xA0, tail), (host, int(port)))
         return sock.recv(2000)
@@ -58,10 +58,10 @@ def test_the_master_answers_watches_and_a_cache_serves(tmp_path: Path) -> None:
     ]
     with ServerProcess(arguments, directory=tmp_path) as server:
         server.wait_until_ready(http)
-        server.wait_for_log("spawned uWSGI worker 1")
+        server.wait_for_log("spawned uWSGI worker 1", timeout=60)
 
         def get(path: str) -> tuple[int, bytes]:
-            with urllib.request.urlopen(f"http://{http}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://{http}{path}", timeout=60) as answer:
                 return answer.status, answer.read()
 
         assert get("/kept?a=1") == (200, b"KEPT")

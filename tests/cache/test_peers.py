@@ -48,11 +48,17 @@ def serve(
         command=command,
     )
     server.wait_until_ready(address)
+    server.wait_for_log("spawned uWSGI worker 1", timeout=60)
     return server
 
 
+def ask(address: str) -> RemoteCache:
+    """The cache of a server, on a machine however busy."""
+    return RemoteCache(address, "x", timeout_s=60)
+
+
 def becomes(value: bytes | None, read: Callable[[], bytes | None]) -> None:
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while read() != value:
         assert time.monotonic() < ends, read()
         time.sleep(0.01)
@@ -62,13 +68,13 @@ def tell_each_other(tmp_path: Path, first_command: tuple[str, ...]) -> None:
     one, two, one_udp, two_udp = (f"127.0.0.1:{free_port()}" for _ in range(4))
     line = f"{SIZES},nodes={two_udp},udp={one_udp}"
     with serve(tmp_path / "one", one, line, first_command):
-        first = RemoteCache(one, "x")
+        first = ask(one)
         assert first.set(b"early", b"EARLY")
         assert first.set(b"ends", b"ENDS", 500)
         line = f"{SIZES},nodes={one_udp},udp={two_udp},sync={one}"
         with serve(tmp_path / "two", two, line) as server:
-            second = RemoteCache(two, "x")
-            server.wait_for_log('cache "x": 2 items from')
+            second = ask(two)
+            server.wait_for_log('cache "x": 2 items from', timeout=60)
             assert sorted(second.keys()) == [b"early", b"ends"]
             assert second.get(b"early") == b"EARLY"
             server.wait_for_log("udp server for cache")
@@ -94,11 +100,11 @@ def test_uwsgi_takes_over_what_geuwsgi_has(tmp_path: Path) -> None:
     command = reference()
     one, two = (f"127.0.0.1:{free_port()}" for _ in range(2))
     with serve(tmp_path / "one", one, SIZES):
-        first = RemoteCache(one, "x")
+        first = ask(one)
         for key in (b"a", b"b", b"c"):
             assert first.set(key, key * 10)
         with serve(tmp_path / "two", two, f"{SIZES},sync={one}", command):
-            second = RemoteCache(two, "x")
+            second = ask(two)
             assert [second.get(key) for key in (b"a", b"b", b"c", b"d")] == [
                 b"a" * 10,
                 b"b" * 10,
