@@ -28,9 +28,6 @@ from geuwsgi.worker.privileges import find_gid, find_uid
 #: Seconds in which routers hear that an instance goes.
 FAREWELL_S = 0.5
 
-#: Seconds in which routers hear that an instance goes.
-FAREWELL_S = 0.5
-
 
 @dataclass(slots=True, eq=False)
 class Prepared:
@@ -239,15 +236,6 @@ def plan_of(settings: Settings) -> Plan:
         max_lifetime_s=reload.max_worker_lifetime,
         max_lifetime_delta_s=reload.max_worker_lifetime_delta,
     )
-
-
-def _farewell_s(settings: Settings) -> float:
-    """How long an instance that takes its announcements back goes on.
-
-    What routers send until they have heard it would wait in a socket that closes.
-    """
-    subscription = settings.subscription
-    return FAREWELL_S if subscription.subscribe_to or subscription.subscribe2 else 0.0
 
 
 def _farewell_s(settings: Settings) -> float:

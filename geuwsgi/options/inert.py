@@ -134,10 +134,6 @@ INERT = {
         "stud is no more; hitch, which followed it, speaks the PROXY protocol "
         "(http-enable-proxy-protocol)"
     ),
-    "http-stud-prefix": Elsewhere(
-        "stud is no more; hitch, which followed it, speaks the PROXY protocol "
-        "(http-enable-proxy-protocol)"
-    ),
     "http-use-socket": Elsewhere("the workers serve HTTP themselves", Takes.MAYBE),
     "https-session-context": Elsewhere("OpenSSL names its contexts itself"),
     "fastrouter-buffer-size": Elsewhere("buffers have the size they need"),
