@@ -44,7 +44,7 @@ INERT = {
     ),
     "ftok": Elsewhere("locks do not use System V semaphores"),
     "harakiri-no-arh": Elsewhere(
-        "nothing runs after a request",
+        "harakiri does not watch what runs after a request",
         Takes.NOTHING,
         aliases=("no-harakiri-after-req-hook", "no-harakiri-arh"),
     ),

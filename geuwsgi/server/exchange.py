@@ -265,13 +265,13 @@ class Exchange:
         counters[_REQUESTS] += 1
         counters[_RUNNING_TIME_US] += int(duration * 1e6)
         counters[_TX_BYTES] += self.header_bytes + self.body_bytes
+        if site.request_ended is not None:
+            site.request_ended()
         self.greenlet.exchange = None  # type: ignore[union-attr]
         if self._on_end is not None:
             self.end()
         if site.log_request is not None:
             site.log_request(self)
-        if site.request_ended is not None:
-            site.request_ended()
 
     def release_core(self) -> None:
         """Give the core back: the rest of this exchange only moves bytes."""

@@ -153,7 +153,7 @@ class Site:
         #: What answers packets of other modifiers on uwsgi sockets; None: they are
         #: requests as well.
         self.modifiers: dict[int, Callable[[Connection, int, bytes], None] | None] = {}
-        #: Called after each request, for limits on their number.
+        #: Called after each request while it is still the current one; never raises.
         self.request_ended: Callable[[], None] | None = None
         #: Where requests of a session belong; None if every worker may have them.
         self.sticky: Sticky | None = None

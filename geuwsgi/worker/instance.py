@@ -280,6 +280,8 @@ class Instance:
             request_log_fd=self.boot.request_log_fd,
         )
         server.site.exception_seen = exception_watch(self.settings.wsgi, retire)
+        if getattr(self._module, "after_req_hook", None) is not None:
+            server.site.request_ended = partial(self._call_hook, "after_req_hook")
         answer_packets(server, context)
         os.register_at_fork(after_in_child=server.leave_to_parent)
         context.site = server.site

@@ -284,3 +284,42 @@ def test_the_lines_that_supervisors_wait_for(both: Both) -> None:
     ):
         both.theirs.server.wait_for_log(pattern)
         both.ours.server.wait_for_log(pattern)
+
+
+HOOKED = """\
+import uwsgi
+
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"served"]
+
+def after():
+    print("after", uwsgi.worker_id(), flush=True)
+    uwsgi.set_logvar("mark", "marked")
+    raise ValueError("told")
+
+uwsgi.after_req_hook = after
+"""
+
+
+def test_the_hook_after_a_request(reference_uwsgi: str, tmp_path: Path) -> None:
+    """It runs in the request, before the line in the log; what it raises is told."""
+    (tmp_path / "hooked.py").write_text(HOOKED)
+    told = []
+    for command in GEUWSGI, (reference_uwsgi,):
+        address = f"127.0.0.1:{free_port()}"
+        arguments = [
+            *("--http-socket", address, "--master", "--gevent", "5"),
+            *("--wsgi-file", "hooked.py", "--log-format", "line of %(uri): %(mark)"),
+        ]
+        with ServerProcess(arguments, directory=tmp_path, command=command) as server:
+            server.wait_for_log("spawned uWSGI worker")
+            for path in "/one", "/two":
+                response = ask(address, f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                assert response.text == "served"
+            server.wait_for_log("line of /two")
+            lines = server.log.splitlines()
+        starts = ("after", "ValueError", "line of")
+        told.append([line for line in lines if line.startswith(starts)])
+    assert told[0] == told[1]
+    assert told[0][-1] == "line of /two: marked"
