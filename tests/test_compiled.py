@@ -90,7 +90,7 @@ def test_the_version_says_what_is_compiled() -> None:
         assert second == "pure Python"
 
 
-def test_what_is_said_to_be_compiled_is_what_is_imported() -> None:
+def test_what_is_said_to_be_compiled_is_what_is_imported(tmp_path: Path) -> None:
     names = sorted(compiled_modules())
     script = (
         "import importlib, sys\n"
@@ -98,6 +98,8 @@ def test_what_is_said_to_be_compiled_is_what_is_imported() -> None:
     )
     lines = subprocess.run(
         [sys.executable, "-c", script, *names, "geuwsgi.server.exchange"],
+        # Not where the source tree would be found first.
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
