@@ -20,6 +20,7 @@ from geuwsgi.options import Settings
 # inotify(7)
 IN_MODIFY = 0x2
 IN_ATTRIB = 0x4
+IN_CLOSE_WRITE = 0x8
 IN_MOVED_FROM = 0x40
 IN_MOVED_TO = 0x80
 IN_CREATE = 0x100
@@ -41,21 +42,27 @@ _EVENT_HEAD = 16
 
 
 class Inotify:
-    """One inotify descriptor. Raises OSError where the system has none."""
+    """One inotify descriptor, for the events of ``mask``.
 
-    def __init__(self) -> None:
+    Raises OSError where the system has none.
+    """
+
+    def __init__(self, mask: int = _MASK) -> None:
         if not sys.platform.startswith("linux"):
             raise OSError("this system has no inotify")
         self._libc = ctypes.CDLL(None, use_errno=True)
         self.fileno = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self.fileno < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        self._mask = mask
         self._paths: dict[int, str] = {}
         self._lost: list[str] = []
 
     def add(self, path: str) -> None:
         """Watch ``path``. Raises OSError."""
-        number = self._libc.inotify_add_watch(self.fileno, os.fsencode(path), _MASK)
+        number = self._libc.inotify_add_watch(
+            self.fileno, os.fsencode(path), self._mask
+        )
         if number < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         self._paths[number] = path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -210,6 +211,20 @@ def test_sources_are_watched_even_after_they_broke(site: Site) -> None:
     assert site.version() == "one"
     (site.directory / "helper.py").write_text("fixed = True\n")
     site.wait_for_version("two")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify: not on this system")
+def test_a_written_source_is_noticed_at_once(site: Site) -> None:
+    server = site.start("py-autoreload = 3600\n", workers=1)
+    # The first look is soon after the start.
+    server.wait_for(lambda: site.version() == "one", "answers")
+    site.write_version("two")
+    site.wait_for_version("two")
+    (site.directory / "app.new").write_text(
+        (site.directory / "app.py").read_text().replace("two", "three")
+    )
+    (site.directory / "app.new").rename(site.directory / "app.py")
+    site.wait_for_version("three")
 
 
 def test_the_new_configuration_takes_effect(site: Site) -> None:
