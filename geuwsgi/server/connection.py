@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
@@ -152,8 +152,13 @@ class Connection:
         )
 
     def buffer_body(self, exchange: Exchange) -> None:
-        """Read the body before the application runs (uWSGI: post-buffering)."""
+        """Read the body before the application runs (uWSGI: post-buffering).
+
+        Meanwhile the request holds no core: it is the client who works.
+        """
         body: BodyInput = exchange.input
+        began = monotonic()
+        exchange.release_core()
         # Closed at the end of the exchange, which outlives this function.
         file = tempfile.SpooledTemporaryFile(self.limits.post_buffering)  # noqa: SIM115
         length = 0
@@ -164,6 +169,7 @@ class Connection:
             length += len(piece)
             file.write(piece)
         file.seek(0)
+        exchange.take_core_again(monotonic() - began)
         exchange.at_end(file.close)
         exchange.environ["wsgi.input"] = file
         exchange.environ["CONTENT_LENGTH"] = str(length)

@@ -280,6 +280,18 @@ class Exchange:
             self.core = -1
             self.site.cores.give(core)
 
+    def take_core_again(self, waited: float) -> None:
+        """Have a core again, ``waited`` seconds after ``release_core``.
+
+        Parks the greenlet until there is one. The time without does not count for
+        harakiri.
+        """
+        began = monotonic()
+        self.core = self._core = core = self.site.cores.take(self)
+        self.environ["uwsgi.core"] = core
+        if self.deadline:
+            self.deadline += waited + monotonic() - began
+
     def _wait_without_core(self) -> None:
         if self.site.unsent.admits(self):
             self.release_core()

@@ -658,6 +658,35 @@ def test_who_posts_slowly_holds_no_core() -> None:
         assert read_response(slow)[1] == b""
 
 
+def test_who_uploads_what_is_buffered_holds_no_core() -> None:
+    seen: list[int] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen.append(environ["uwsgi.core"])
+        return answer(start_response, environ["wsgi.input"].read())
+
+    def head(length: int) -> bytes:
+        return (
+            f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode()
+        )
+
+    sent = b"x" * 300_000
+    with (
+        serving(app, cores=1, validate=False, post_buffering=100) as instance,
+        instance.connect() as slow,
+        instance.connect() as other,
+    ):
+        slow.sendall(head(len(sent)) + sent[:-1])
+        for _ in range(3):
+            other.sendall(head(5) + b"world")
+            assert read_response(other)[1] == b"world"
+        slow.sendall(sent[-1:] + get())
+        assert read_response(slow)[1] == sent
+        assert read_response(slow)[1] == b""
+        assert seen == [0] * 5
+        assert instance.counters[scoreboard.CORES_BUSY] == 0
+
+
 def test_a_small_body_has_one_deadline_for_all_of_it() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         raise AssertionError("the application was called")
