@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -256,11 +257,16 @@ def test_touching_a_file_reloads(start: Start) -> None:
 def test_a_worker_ends_after_its_requests_and_another_takes_over(start: Start) -> None:
     server, address = start("max-requests = 10\n")
     before = set(worker_pids(server))
-    for _ in range(60):
-        assert get(address).status == 200
-    server.wait_for(
-        lambda: not before & set(server.processes()), "ends the first workers"
-    )
+
+    def first_workers_end() -> bool:
+        # Connections side by side, for one after the other may all go to one worker.
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(address)) for _ in range(4)]
+            for client in clients:
+                assert client.request("/").status == 200
+        return not before & set(server.processes())
+
+    server.wait_for(first_workers_end, "ends the first workers")
     assert get(address).status == 200
     assert server.stop() == 0
     server.assert_nothing_left()
