@@ -255,7 +255,7 @@ def test_touching_a_file_reloads(start: Start) -> None:
 
 
 def test_a_worker_ends_after_its_requests_and_another_takes_over(start: Start) -> None:
-    server, address = start("max-requests = 10\n")
+    server, address = start("max-requests = 10\nmin-worker-lifetime = 0\n")
     before = set(worker_pids(server))
 
     def first_workers_end() -> bool:
