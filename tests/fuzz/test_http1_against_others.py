@@ -114,6 +114,12 @@ def difference(name: str, octets: bytes, ours: Reading, theirs: Reading) -> str 
         elif ours.outcome == CLOSED and re.search(rb"(?i)connection:.*close", octets):
             # RFC 9112 §9.3: close decides, wherever it stands; others take the last.
             return None
+        elif ours.outcome == CLOSED and re.search(
+            rb"(?i)HTTP/1\.0\r\n(?s:.*)keep-alive[^\s,]", octets
+        ):
+            # RFC 9112 §9.3: HTTP/1.0 persists with the option "keep-alive", and a longer
+            # one that begins so is another.
+            return None
         return f"{name} accepts more than we do: {ours}"
     if len(ours.requests) > len(theirs.requests):
         if theirs.outcome == CLOSED and re.search(rb"(?i)upgrade:|connection:", octets):
