@@ -164,6 +164,8 @@ class Table:
 
     ``dot_split`` looks for ``.b.c`` where ``a.b.c`` is unknown (uWSGI:
     subscription-dotsplit). ``on_change`` is told when a node came or went.
+    ``on_missing`` is asked for news before a key counts as unknown: whether there were
+    any.
     """
 
     def __init__(
@@ -177,6 +179,7 @@ class Table:
         #: Nodes of all pools.
         self.count = 0
         self.on_change = on_change
+        self.on_missing: Callable[[], bool] = lambda: False
         self._tolerance_s = tolerance_s
         self._dot_split = dot_split
 
@@ -185,6 +188,12 @@ class Table:
 
     def find(self, key: str) -> Pool | None:
         """The pool of a key: as written, in lower case, or without its port."""
+        pool = self._find(key)
+        if pool is None and self.on_missing():
+            pool = self._find(key)
+        return pool
+
+    def _find(self, key: str) -> Pool | None:
         lower = key.lower()
         host = lower if lower.startswith("[") else lower.partition(":")[0]
         for name in (key, lower, host):

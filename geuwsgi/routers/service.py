@@ -185,6 +185,9 @@ class RouterService:
                 self._subscriptions.keep_in(self._note)
             else:
                 self._look_at_note()
+                # A second until the next look is long for who has just announced
+                # himself.
+                self._table.on_missing = self._look_at_note
         self._table.on_change = self._changed
         self._offer()
         for ears in self._ears:
@@ -243,13 +246,17 @@ class RouterService:
         except Exception:
             self._report(traceback.format_exc().rstrip())
 
-    def _look_at_note(self) -> None:
+    def _look_at_note(self) -> bool:
+        """Take over what a sibling has heard; whether there was anything new."""
         assert self._subscriptions is not None
-        if self._note is not None:
-            stamp = self._note.stamp()
-            if stamp != self._read_stamp:
-                self._read_stamp = stamp
-                self._subscriptions.load(self._note.read())
+        if self._note is None:
+            return False
+        stamp = self._note.stamp()
+        if stamp == self._read_stamp:
+            return False
+        self._read_stamp = stamp
+        self._subscriptions.load(self._note.read())
+        return True
 
 
 def router_snapshot(

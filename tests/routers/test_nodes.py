@@ -92,6 +92,25 @@ def test_a_key_is_found_without_its_port_and_in_any_case() -> None:
     assert table.find("") is None
 
 
+def test_news_are_asked_for_before_a_key_is_unknown() -> None:
+    table = Table()
+    assert table.find("a.test") is None
+    asked = []
+
+    def news() -> bool:
+        asked.append(True)
+        if len(asked) > 1:
+            return False
+        table.add("a.test", node("127.0.0.1:1"))
+        return True
+
+    table.on_missing = news
+    assert table.find("a.test") is not None
+    assert asked == [True]
+    assert table.find("b.test") is None
+    assert len(asked) == 2
+
+
 def test_dots_may_split_a_key() -> None:
     table = Table(dot_split=True)
     table.add(".a.test", node("a"))
