@@ -34,10 +34,10 @@ class Acceptor(StreamServer):
 
     #: Seconds a connection is left to siblings for each one in excess, and at the
     #: most. They were woken by it too: one that is idle has it long before.
-    patience = 0.001
+    patience = 0.002
     most_patience = 0.010
     #: Seconds that nobody is waited for after a wait in vain: siblings are busy then.
-    impatience = 0.005
+    impatience = 0.002
 
     def __init__(
         self,
