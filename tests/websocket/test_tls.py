@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 import time
@@ -9,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from geuwsgi.testing.client import free_port
 from tests.websocket.conftest import SocketServer
@@ -44,14 +45,17 @@ class TlsServer:
         )
         self.server.process.wait_until_ready(self.address)
 
-    def connect(self, path: str) -> ClientConnection:
+    def connect(self, path: str) -> connect:
+        # A client of one thread: the other of this library reads and writes a TLS
+        # connection in two, and then hangs once in some hundred times.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        opened: ClientConnection = connect(
-            f"wss://{self.address}{path}", ssl=context, open_timeout=10
-        )
-        return opened
+        return connect(f"wss://{self.address}{path}", ssl=context, open_timeout=10)
+
+
+async def receive(client: ClientConnection) -> str | bytes:
+    return await asyncio.wait_for(client.recv(), 5)
 
 
 @pytest.fixture(scope="module", params=["sockets", "libraries"])
@@ -74,26 +78,33 @@ PATHS = {
 
 
 def test_every_interface_over_tls(tls_server: TlsServer) -> None:
-    for path in PATHS[tls_server.app]:
-        with tls_server.connect(path) as client:
+    async def talk(path: str) -> None:
+        async with tls_server.connect(path) as client:
             for text in ("hello", "x" * 100_000):
-                client.send(text)
-                assert client.recv(timeout=5) == text, path
+                await client.send(text)
+                assert await receive(client) == text, path
             began = time.monotonic()
             for n in range(30):
-                client.send(str(n))
+                await client.send(str(n))
             for n in range(30):
-                assert client.recv(timeout=5) == str(n), path
+                assert await receive(client) == str(n), path
             assert time.monotonic() - began < 3, path
         assert client.close_code == 1000, path
+
+    for path in PATHS[tls_server.app]:
+        asyncio.run(talk(path))
     assert "Traceback" not in tls_server.server.process.log
 
 
 def test_the_end_over_tls(tls_server: TlsServer) -> None:
     app = tls_server.app
     path = "/returns" if app == "sockets" else "/flask-sock-returns"
-    with tls_server.connect(path) as client:
-        assert client.recv(timeout=5) in ("last words", "bye")
-        with pytest.raises(ConnectionClosed):
-            client.recv(timeout=5)
-        assert client.close_code == 1000
+
+    async def talk() -> None:
+        async with tls_server.connect(path) as client:
+            assert await receive(client) in ("last words", "bye")
+            with pytest.raises(ConnectionClosed):
+                await receive(client)
+            assert client.close_code == 1000
+
+    asyncio.run(talk())
