@@ -37,6 +37,9 @@ _LEAST_RATE = 1024
 #: Characters of a refusal that the log and the peer are told.
 _TOLD = 160
 
+#: Bytes of a body that are read at once.
+_BLOCK = 65536
+
 #: Bytes asked for where a request is expected.
 READ_SIZE = 16384
 
@@ -151,26 +154,25 @@ class Connection:
             worker, self, received
         )
 
-    def buffer_body(self, exchange: Exchange) -> None:
-        """Read the body before the application runs (uWSGI: post-buffering).
+    @staticmethod
+    def buffer_body(exchange: Exchange, in_memory: int) -> None:
+        """Read the whole body before it is used (uWSGI: post-buffering).
 
-        Meanwhile the request holds no core: it is the client who works.
+        What is longer than ``in_memory`` bytes goes to a file. Meanwhile the request
+        holds no core: it is the client who works.
         """
         body: BodyInput = exchange.input
         began = monotonic()
         exchange.release_core()
         # Closed at the end of the exchange, which outlives this function.
-        file = tempfile.SpooledTemporaryFile(self.limits.post_buffering)  # noqa: SIM115
+        file = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115
+        exchange.at_end(file.close)
         length = 0
-        while True:
-            piece = body.read(65536)
-            if not piece:
-                break
+        while piece := body.read(_BLOCK):
             length += len(piece)
             file.write(piece)
         file.seek(0)
         exchange.take_core_again(monotonic() - began)
-        exchange.at_end(file.close)
         exchange.environ["wsgi.input"] = file
         exchange.environ["CONTENT_LENGTH"] = str(length)
 

@@ -248,7 +248,7 @@ class Exchange:
         self.app_number = app.number
         self.app_requests = app.requests = app.requests + 1
         if self.input is not None and connection.limits.post_buffering:
-            connection.buffer_body(self)
+            connection.buffer_body(self, connection.limits.post_buffering)
         return app.call
 
     def conclude(self) -> None:

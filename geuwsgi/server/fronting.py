@@ -9,9 +9,8 @@ and may be repeated (RFC 9110 §9.2.2).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError
 from geuwsgi.offload.relay import relay
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from geuwsgi.server.exchange import Exchange
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_BLOCK = 65536
 _IN_MEMORY = 1 << 20
 
 
@@ -155,19 +153,9 @@ class _NotReached(UpstreamError):
 
 
 def _buffer(exchange: Exchange, in_memory: int) -> None:
-    """Read the body, so that its length is known; much of it goes to a file."""
-    environ = exchange.environ
-    # Closed at the end of the exchange, which outlives this function.
-    file: Any = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115
-    exchange.at_end(file.close)
-    size = 0
-    while block := exchange.input.read(_BLOCK):
-        file.write(block)
-        size += len(block)
-    file.seek(0)
-    environ["wsgi.input"] = file
-    environ["CONTENT_LENGTH"] = str(size)
-    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    """Read the body, so that its length is known."""
+    exchange.connection.buffer_body(exchange, in_memory)
+    exchange.environ.pop("HTTP_TRANSFER_ENCODING", None)
 
 
 def _keep_slashes(variables: dict[bytes, bytes]) -> None:
