@@ -13,9 +13,14 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from geuwsgi.master.duty import Desk, Duty
+from geuwsgi.master.duty import Desk
 from geuwsgi.master.events import Request
-from geuwsgi.master.inotify import IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_TO, Inotify
+from geuwsgi.master.inotify import (
+    IN_ATTRIB,
+    IN_CLOSE_WRITE,
+    IN_MOVED_TO,
+    InotifyDuty,
+)
 from geuwsgi.master.touch import ABSENT, time_of
 from geuwsgi.options import Settings
 
@@ -23,32 +28,22 @@ from geuwsgi.options import Settings
 _SETTLED_S: Final = 0.1
 
 
-class AutoreloadDuty(Duty):
+class AutoreloadDuty(InotifyDuty):
     """Looks at the known sources each ``interval_s``, and when inotify says so."""
 
     def __init__(self, interval_s: float) -> None:
+        super().__init__()
         self.key = ("py-autoreload", interval_s)
         self._interval_s = interval_s
         self._next_look = 0.0
         self._hurried = math.inf
         self._times: dict[str, int] = {}
         self._directories: set[str] = set()
-        self._desk: Desk | None = None
-        self._inotify: Inotify | None = None
 
     def begin(self, desk: Desk) -> None:
-        self._desk = desk
         with contextlib.suppress(OSError):  # then looking every so often must do
-            self._inotify = Inotify(IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB)
-            desk.watch(self._inotify.fileno, self._written)
+            self.open(desk, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB)
         self._watch(self._times)
-
-    def end(self) -> None:
-        if self._inotify is not None:
-            assert self._desk is not None
-            self._desk.unwatch(self._inotify.fileno)
-            self._inotify.close()
-            self._inotify = None
 
     def learn_sources(self, files: Mapping[str, int]) -> None:
         for path, modified_ns in files.items():
@@ -76,10 +71,8 @@ class AutoreloadDuty(Duty):
             with contextlib.suppress(OSError):  # gone, or one watch too many
                 self._inotify.add(directory)
 
-    def _written(self) -> None:
-        assert self._inotify is not None
+    def happened(self, paths: list[str]) -> None:
         assert self._desk is not None
-        self._inotify.read()
         self._hurried = min(self._hurried, self._desk.now() + _SETTLED_S)
 
     def _has_changed(self, path: str) -> bool:

@@ -116,27 +116,54 @@ class Inotify:
         os.close(self.fileno)
 
 
-class FsDuty(Duty):
+class InotifyDuty(Duty):
+    """A duty with an inotify descriptor, from ``open`` until its end."""
+
+    def __init__(self) -> None:
+        self._inotify: Inotify | None = None
+        self._desk: Desk | None = None
+
+    def open(self, desk: Desk, mask: int = _MASK) -> None:
+        """Have ``happened`` called in the loop. Raises OSError as ``Inotify``."""
+        self._desk = desk
+        self._inotify = Inotify(mask)
+        desk.watch(self._inotify.fileno, self._readable)
+
+    def happened(self, paths: list[str]) -> None:
+        """Something happened in these of the watched paths."""
+
+    def end(self) -> None:
+        if self._inotify is not None:
+            assert self._desk is not None
+            self._desk.unwatch(self._inotify.fileno)
+            self._inotify.close()
+            self._inotify = None
+
+    def _readable(self) -> None:
+        assert self._inotify is not None
+        self.happened(self._inotify.read())
+
+
+class FsDuty(InotifyDuty):
     """Watches paths; ``actions`` says what each one asks for."""
 
     def __init__(
         self, actions: dict[str, Callable[[Desk, str], None]], key: object
     ) -> None:
+        super().__init__()
         self.key = key
         self._actions = actions
-        self._inotify: Inotify | None = None
-        self._desk: Desk | None = None
         self._pending: dict[str, None] = {}
 
     def begin(self, desk: Desk) -> None:
-        self._desk = desk
-        self._inotify = Inotify()
+        self.open(desk)
+        assert self._inotify is not None
         for path in self._actions:
             try:
                 self._inotify.add(path)
             except OSError as exc:
+                self.end()
                 raise StartupError(f"cannot watch {path}: {exc.strerror}") from exc
-        desk.watch(self._inotify.fileno, self._happened)
 
     def tick(self, now: float) -> None:
         assert self._desk is not None
@@ -146,16 +173,8 @@ class FsDuty(Duty):
         for path in pending:
             self._actions[path](self._desk, path)
 
-    def end(self) -> None:
-        if self._inotify is not None:
-            assert self._desk is not None
-            self._desk.unwatch(self._inotify.fileno)
-            self._inotify.close()
-            self._inotify = None
-
-    def _happened(self) -> None:
-        assert self._inotify is not None
-        self._pending.update(dict.fromkeys(self._inotify.read()))
+    def happened(self, paths: list[str]) -> None:
+        self._pending.update(dict.fromkeys(paths))
 
 
 class FdDuty(Duty):
