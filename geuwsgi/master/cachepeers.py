@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
+from typing import Any
 
 from geuwsgi.cache.cache import Cache
 from geuwsgi.cache.peers import apply_change
 from geuwsgi.errors import RemoteProtocolError
+from geuwsgi.master.datagrams import DatagramDuty
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared
-from geuwsgi.net.datagrams import bind_datagrams
 from geuwsgi.protocol.cache_peers import decode_change
 from geuwsgi.shared.mutex import MutexTimeout
 
@@ -28,24 +28,21 @@ def cache_peer_duties(prepared: Prepared, log: Callable[[str], None]) -> list[Du
     ]
 
 
-class CachePeerDuty(Duty):
+class CachePeerDuty(DatagramDuty):
     """Nothing in a datagram says who sent it: the address must not be reachable for
     others.
     """
 
     def __init__(self, cache: Cache, address: str, log: Callable[[str], None]) -> None:
+        super().__init__(
+            address, "cache udp server", largest=_LARGEST, at_once=_AT_ONCE
+        )
         self.key = ("cache peers", address, cache.spec.name)
         self._cache = cache
-        self._address = address
         self._log = log
-        self._desk: Desk | None = None
-        self._socket: socket.socket | None = None
 
     def begin(self, desk: Desk) -> None:
-        """Raises StartupError if the address cannot be had."""
-        self._desk = desk
-        self._socket = bind_datagrams(self._address, "cache udp server")
-        desk.watch(self._socket.fileno(), self._take)
+        super().begin(desk)
         name = self._cache.spec.name
         self._log(f'*** udp server for cache "{name}" running on {self._address} ***')
 
@@ -53,22 +50,11 @@ class CachePeerDuty(Duty):
         assert isinstance(successor, CachePeerDuty)
         self._cache = successor._cache
 
-    def end(self) -> None:
-        if self._socket is not None and self._desk is not None:
-            self._desk.unwatch(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def _take(self) -> None:
-        assert self._socket is not None
-        for _ in range(_AT_ONCE):
-            try:
-                datagram, peer = self._socket.recvfrom(_LARGEST)
-            except OSError:
-                return
-            try:
-                apply_change(self._cache, decode_change(datagram))
-            except RemoteProtocolError as exc:
-                self._log(f"cache peer {peer[0]}: {exc}")
-            except MutexTimeout as exc:
-                self._log(f'cache "{self._cache.spec.name}": a change is lost: {exc}')
+    def heard(self, datagram: bytes, peer: Any) -> bytes:
+        try:
+            apply_change(self._cache, decode_change(datagram))
+        except RemoteProtocolError as exc:
+            self._log(f"cache peer {peer[0]}: {exc}")
+        except MutexTimeout as exc:
+            self._log(f'cache "{self._cache.spec.name}": a change is lost: {exc}')
+        return b""

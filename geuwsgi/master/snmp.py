@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import socket
 from collections.abc import Callable
+from typing import Any
 
 from geuwsgi.background.snmpagent import snmp_tree
 from geuwsgi.errors import RemoteProtocolError
+from geuwsgi.master.datagrams import DatagramDuty
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.prepared import Prepared
-from geuwsgi.net.datagrams import bind_datagrams
 from geuwsgi.protocol.snmp import decode_request, encode_answer
 
 _LARGEST = 8192
@@ -28,24 +28,19 @@ def snmp_duty(prepared: Prepared, log: Callable[[str], None]) -> Duty | None:
     return SnmpDuty(prepared, address, log)
 
 
-class SnmpDuty(Duty):
+class SnmpDuty(DatagramDuty):
     """Requests that do not say the community, and malformed ones, get no answer."""
 
     def __init__(
         self, prepared: Prepared, address: str, log: Callable[[str], None]
     ) -> None:
+        super().__init__(address, "snmp", largest=_LARGEST, at_once=_AT_ONCE)
         self.key = ("snmp", address)
         self._prepared = prepared
-        self._address = address
         self._log = log
-        self._desk: Desk | None = None
-        self._socket: socket.socket | None = None
 
     def begin(self, desk: Desk) -> None:
-        """Raises StartupError if the address cannot be had."""
-        self._desk = desk
-        self._socket = bind_datagrams(self._address, "snmp")
-        desk.watch(self._socket.fileno(), self._take)
+        super().begin(desk)
         self._log(f"SNMP server enabled on {self._address}")
         if not self._prepared.settings.stats.snmp_community:
             self._log("snmp: nobody is answered before a community is set")
@@ -54,27 +49,7 @@ class SnmpDuty(Duty):
         assert isinstance(successor, SnmpDuty)
         self._prepared = successor._prepared
 
-    def end(self) -> None:
-        if self._socket is not None and self._desk is not None:
-            self._desk.unwatch(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def _take(self) -> None:
-        assert self._socket is not None
-        for _ in range(_AT_ONCE):
-            try:
-                datagram, peer = self._socket.recvfrom(_LARGEST)
-            except OSError:
-                return
-            answer = self._answer(datagram)
-            if answer:
-                try:
-                    self._socket.sendto(answer, peer)
-                except OSError:
-                    continue  # it asks again
-
-    def _answer(self, datagram: bytes) -> bytes:
+    def heard(self, datagram: bytes, peer: Any) -> bytes:
         prepared = self._prepared
         assert prepared.commons.snmp is not None
         try:
