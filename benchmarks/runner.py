@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -313,6 +313,36 @@ def _client(plan: Plan, command: list[str]) -> str:
     return finished.stdout
 
 
+@contextlib.contextmanager
+def _holding(
+    plan: Plan, client: str, kind: Kind, place: Place, running: Running, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A client that holds connections, and the line it says when it has all."""
+    holder = subprocess.Popen(
+        [
+            *("taskset", "-c", str(plan.load_core)),
+            plan.environment.client(client),
+            *("--target", f"tcp:{place.address}"),
+            *("--connections", str(kind.load.connections)),
+            *more,
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout and holder.stderr
+        first = holder.stdout.readline()
+        if not first:
+            said = holder.stderr.read().strip()
+            raise RuntimeError(f"{said}; {running.output()[-500:]}")
+        yield holder, first
+    finally:
+        holder.kill()
+        holder.wait()
+
+
 def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
     connections = kind.load.connections
     files: list[str] = []
@@ -321,32 +351,12 @@ def _long_polls(plan: Plan, kind: Kind, place: Place, running: Running) -> Sampl
         request.write_bytes(http_request(path, close=option != "hold"))
         files += [f"--{option}", str(request)]
     idle = running.usage(memory=True)
-    holder = subprocess.Popen(
-        [
-            *("taskset", "-c", str(plan.load_core)),
-            plan.environment.client("longpoll"),
-            *("--target", f"tcp:{place.address}", "--connections", str(connections)),
-            *files,
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdin and holder.stdout and holder.stderr
-        first = holder.stdout.readline()
-        if not first:
-            said = holder.stderr.read().strip()
-            raise RuntimeError(f"{said}; {running.output()[-500:]}")
+    with _holding(plan, "longpoll", kind, place, running, *files) as (holder, first):
         held = running.usage(memory=True)
         rest, said = holder.communicate("\n", timeout=120)
         if holder.returncode:
             raise RuntimeError(f"the wake-up failed: {said.strip()}")
         woken = running.usage()
-    finally:
-        holder.kill()
-        holder.wait()
     sample: Sample = {**json.loads(first), **json.loads(rest)}
     used = woken.cpu_seconds - held.cpu_seconds
     sample["cpu_us"] = used * 1e6 / max(1, sample["answered"])
@@ -366,32 +376,13 @@ _HOLDING_S = 20.0
 def _held_sockets(plan: Plan, kind: Kind, place: Place, running: Running) -> Sample:
     connections = kind.load.connections
     idle = running.usage(memory=True)
-    holder = subprocess.Popen(
-        [
-            *("taskset", "-c", str(plan.load_core)),
-            plan.environment.client("sockets"),
-            *("--target", f"tcp:{place.address}", "--connections", str(connections)),
-        ],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert holder.stdin and holder.stdout and holder.stderr
-        first = holder.stdout.readline()
-        if not first:
-            said = holder.stderr.read().strip()
-            raise RuntimeError(f"{said}; {running.output()[-500:]}")
+    with _holding(plan, "sockets", kind, place, running) as (holder, first):
         before = running.usage()
         time.sleep(_HOLDING_S)
         held = running.usage(memory=True)
         rest, said = holder.communicate("\n", timeout=60)
         if holder.returncode:
             raise RuntimeError(f"holding failed: {said.strip()}")
-    finally:
-        holder.kill()
-        holder.wait()
     sample: Sample = {**json.loads(first), **json.loads(rest)}
     sample["kib_each"] = held.pss_kib / connections
     sample["kib_more_each"] = (held.pss_kib - idle.pss_kib) / connections
