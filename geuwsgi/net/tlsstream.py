@@ -2,9 +2,14 @@
 
 Records are made and read in memory (``ssl.MemoryBIO``) and the socket is read and
 written here: one system call brings a whole flight, where OpenSSL on the socket makes
-two a record; session tickets leave with the first response. Measured over loopback
-with a 500-byte request: 26 to 33 µs a round, against 34 µs with the socket under
-OpenSSL; for 16 kB answers 53 against 47.
+two a record. Measured over loopback with a 500-byte request: 26 to 33 µs a round,
+against 34 µs with the socket under OpenSSL; for 16 kB answers 53 against 47.
+
+Session tickets of TLS 1.3 leave with the first response. Sent at once they would be a
+system call, a packet and a wake-up more, and they hurt clients that read in one thread
+and write in another, which OpenSSL does not allow and some do: what such a client
+writes while it reads a ticket may be lost, and it waits for the answer to a request
+that never left it.
 
 The handshake happens in the first read, in the connection's greenlet and under its
 deadline.
@@ -52,6 +57,7 @@ class TlsStream(Stream):
 
     __slots__ = (
         "_flusher",
+        "_holds_tickets",
         "_incoming",
         "_is_cut",
         "_outgoing",
@@ -75,6 +81,8 @@ class TlsStream(Stream):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._unsent = b""
         self._flusher: Any = None
+        # Nobody waits for what reading leaves to be sent.
+        self._holds_tickets = False
         self._is_cut = False
         self.on_handshake: Callable[[TlsStream], None] | None = None
         #: Told, in a sentence, why TLS failed (uWSGI: ssl-verbose).
@@ -138,7 +146,8 @@ class TlsStream(Stream):
                     self._shake_hands()
                 return tls.read(size)
             except ssl.SSLWantReadError:
-                self._flush_nowait()
+                if not self._holds_tickets or self._unsent:
+                    self._flush_nowait()
                 if not incoming.pending:
                     self._receive_raw()
             except ssl.SSLZeroReturnError:
@@ -173,6 +182,8 @@ class TlsStream(Stream):
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
+        # In older versions it is the server's end of the handshake.
+        self._holds_tickets = self._tls.version() == "TLSv1.3"
         told, self.on_handshake = self.on_handshake, None
         if told is not None:
             told(self)

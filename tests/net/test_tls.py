@@ -386,6 +386,35 @@ def test_tls_1_2_works_and_sessions_are_resumed(
         assert again.session_reused
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_after_the_handshake_nothing_is_sent_before_the_client_asks(
+    serving: Callable[..., TlsServer], version: ssl.TLSVersion
+) -> None:
+    """Tickets come with the first answer: see the module's docstring."""
+    shaken = gevent.event.Event()
+
+    def serve(stream: TlsStream) -> None:
+        stream.on_handshake = lambda done: shaken.set()
+        echo(stream)
+
+    server = serving(serve)
+    context = client_context()
+    context.minimum_version = context.maximum_version = version
+    with server.connect(context=context) as client:
+        assert shaken.wait(5)
+        plain = _socket.socket(fileno=os.dup(client.fileno()))
+        plain.setblocking(False)
+        gevent.sleep(0.01)
+        with pytest.raises(BlockingIOError):
+            plain.recv(1, _socket.MSG_PEEK)
+        plain.close()
+        client.sendall(b"x")
+        assert read_exactly(client, 1) == b"x"
+        session = client.session
+        assert session is not None
+        assert session.has_ticket
+
+
 def test_alpn_chooses_what_the_server_offers(
     serving: Callable[..., TlsServer],
 ) -> None:
