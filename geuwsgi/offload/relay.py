@@ -9,15 +9,20 @@ connections are joined until one ends.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import gevent
 
-from geuwsgi.errors import Disconnected, PeerTimeout
+from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.offload.upstream import Upstream, UpstreamError
 from geuwsgi.protocol.chunked import ChunkedDecoder
-from geuwsgi.protocol.upstream import MAX_HEAD, ResponseHead, parse_response_head
+from geuwsgi.protocol.upstream import (
+    MAX_HEAD,
+    ResponseHead,
+    parse_response_head,
+    wanted_upgrade,
+)
 
 BLOCK = 65536
 _READ = 1
@@ -57,9 +62,10 @@ def relay(
     """Send ``head`` and the request's body to the backend; relay its answer.
 
     ``chunk_body`` sends the body in chunks (HTTP), for bodies without a length.
-    Raises UpstreamError if the backend fails before it answered, RemoteProtocolError
-    (502) if its answer is none, Disconnected if the client goes away, also while the
-    backend is silent. The caller closes ``upstream``.
+    Raises UpstreamError if the backend fails or its answer is none; the client has
+    been told nothing then, unless ``headers_sent`` says so. Raises RemoteProtocolError
+    if the client's body is malformed, Disconnected if the client goes away, also while
+    the backend is silent. The caller closes ``upstream``.
     """
     client.release_core()
     try:
@@ -76,12 +82,21 @@ def relay(
     try:
         response, rest = _read_head(upstream, failure)
         if response.code == 101:
+            if not wanted_upgrade(client.environ):
+                # What the client sends next would reach the backend unread.
+                raise UpstreamError("the backend switches protocols, unasked")
             watch.stop()
             _join(client, upstream, response, rest)
             return
+        has_body = client.method != "HEAD" and response.code not in (204, 304)
+        pieces = _body_of(upstream, response, rest) if has_body else iter(())
+        # Before the client is told anything: without the first piece there may be
+        # another backend that answers.
+        first = next(pieces, b"")
         client.start_response(response.status, response.end_to_end_fields())
-        if client.method != "HEAD" and response.code not in (204, 304):
-            _copy_body(client, upstream, response, rest)
+        client.write(first)
+        for piece in pieces:
+            client.write(piece)
         client.finish()
     except UpstreamError:
         if watch.is_gone:
@@ -134,29 +149,42 @@ class ClientWatch:
 
 def _send_body(client: Client, upstream: Upstream, *, chunk_body: bool) -> None:
     read: Callable[[int], bytes] = client.environ["wsgi.input"].read
-    while True:
-        block = read(BLOCK)
-        if not block:
-            break
-        upstream.send_all(
-            b"%x\r\n%b\r\n" % (len(block), block) if chunk_body else block
-        )
     if chunk_body:
+        while block := read(BLOCK):
+            upstream.send_all(b"%x\r\n%b\r\n" % (len(block), block))
         upstream.send_all(b"0\r\n\r\n")
+        return
+    announced = str(client.environ.get("CONTENT_LENGTH") or 0)
+    left = int(announced) if announced.isascii() and announced.isdigit() else 0
+    while block := read(BLOCK):
+        left -= len(block)
+        if left < 0:
+            # The backend would take the rest for another request.
+            raise RemoteProtocolError(
+                f"a request body longer than its CONTENT_LENGTH, {announced[:40]!r}"
+            )
+        upstream.send_all(block)
 
 
 def _read_head(
     upstream: Upstream, failure: Disconnected | None
 ) -> tuple[ResponseHead, bytes]:
     received = b""
+    interim = 0
     while True:
         end, length = _end_of_head(received)
         if end >= 0:
-            response = parse_response_head(received[:end])
+            try:
+                response = parse_response_head(received[:end])
+            except RemoteProtocolError as exc:
+                raise UpstreamError(str(exc)) from exc
             received = received[end + length :]
             # Interim answers were for us: the client's 100 is the server's to send.
             if response.code >= 200 or response.code == 101:
                 return response, received
+            interim += end
+            if interim > MAX_HEAD:
+                raise UpstreamError("the backend has no end of interim answers")
             continue
         if len(received) > MAX_HEAD:
             raise UpstreamError("the head of the backend's answer is too long")
@@ -179,35 +207,42 @@ def _end_of_head(received: bytes) -> tuple[int, int]:
     return lf, 2
 
 
-def _copy_body(
-    client: Client, upstream: Upstream, response: ResponseHead, rest: bytes
-) -> None:
+def _body_of(
+    upstream: Upstream, response: ResponseHead, rest: bytes
+) -> Iterator[bytes]:
+    """The pieces of a body, none of them empty. Raises UpstreamError."""
     if response.chunked:
-        decoder = ChunkedDecoder()
-        while True:
-            client.write(decoder.feed(rest))
-            if decoder.complete:
-                return
-            rest = _recv_or_cut(upstream)
-            if not rest:
-                raise UpstreamError("the backend closed before the last chunk")
+        yield from _chunked_body(upstream, rest)
     elif response.length >= 0:
         left = response.length
         while left:
+            rest = rest or _recv_or_cut(upstream)
             if not rest:
-                rest = _recv_or_cut(upstream)
-                if not rest:
-                    raise UpstreamError(f"the backend closed {left} bytes too early")
+                raise UpstreamError(f"the backend closed {left} bytes too early")
             rest = rest[:left]
-            client.write(rest)
             left -= len(rest)
+            yield rest
             rest = b""
     else:
-        while True:
-            client.write(rest)
-            rest = _recv_or_cut(upstream)
-            if not rest:
-                return
+        while rest := rest or _recv_or_cut(upstream):
+            yield rest
+            rest = b""
+
+
+def _chunked_body(upstream: Upstream, rest: bytes) -> Iterator[bytes]:
+    decoder = ChunkedDecoder()
+    while True:
+        try:
+            piece = decoder.feed(rest)
+        except RemoteProtocolError as exc:
+            raise UpstreamError(f"in the backend's answer: {exc}") from exc
+        if piece:
+            yield piece
+        if decoder.complete:
+            return
+        rest = _recv_or_cut(upstream)
+        if not rest:
+            raise UpstreamError("the backend closed before the last chunk")
 
 
 def _recv_or_cut(upstream: Upstream) -> bytes:

@@ -19,6 +19,11 @@ from geuwsgi.net.address import (
 )
 from geuwsgi.net.stream import Stream
 
+#: After so many bytes without a wait others have their turn; a read of few bytes costs
+#: as much as one of ``_ONE_READ``.
+_ONE_GO = 1 << 18
+_ONE_READ = 1 << 12
+
 
 class UpstreamError(GeuwsgiError):
     """A backend cannot be reached, or does not answer as it should."""
@@ -30,21 +35,27 @@ class Upstream:
     Whoever waits for it longer than ``timeout`` gets PeerTimeout; 0 waits for ever.
     """
 
-    __slots__ = ("_timer", "stream", "timeout")
+    __slots__ = ("_in_one_go", "_timer", "stream", "timeout")
 
     def __init__(self, stream: Stream, hub: Any, timeout: float) -> None:
         self.stream = stream
         self.timeout = timeout
         # One timer for the life of the connection; starting it again is cheap.
         self._timer: Any = hub.loop.timer(max(timeout, 0.001))
+        self._in_one_go = 0
 
     def recv(self, size: int) -> bytes:
-        """See ``Stream.recv``."""
+        """See ``Stream.recv``. Who always has something to say is not alone heard."""
         self._start_timer()
         try:
-            return self.stream.recv(size)
+            received = self.stream.recv(size)
         finally:
             self._stop_timer()
+        self._in_one_go += max(len(received), _ONE_READ)
+        if self._in_one_go >= _ONE_GO:
+            self._in_one_go = 0
+            self.stream.let_others_run()
+        return received
 
     def send_all(self, octets: bytes | memoryview) -> None:
         """See ``Stream.send_all``."""

@@ -26,6 +26,16 @@ HOP_BY_HOP = frozenset(
     }
 )
 
+#: Fields of a request that `encode_request` writes by itself, or that were for us.
+_WRITTEN_APART = frozenset(
+    {
+        *("host", "expect", "http2-settings", "x-forwarded-for"),
+        *("content-length", "content-type"),
+    }
+)
+
+_NEVER_UPGRADED_TO = frozenset({"h2c", "h2"})
+
 
 class ResponseHead:
     """The head of a backend's response.
@@ -112,40 +122,44 @@ def _read_framing(response: ResponseHead) -> None:
 
 
 def encode_request(
-    environ: Mapping[str, object], *, host: str = "", forwarded: bool = True
+    environ: Mapping[str, object],
+    *,
+    host: str = "",
+    forwarded: bool = True,
+    chunked: bool = False,
 ) -> bytes:
     """Write the head of the request in ``environ`` for a backend.
 
     One request a connection, so ``Connection: close``, unless the client asks for
     another protocol: then Upgrade is passed on. ``host`` replaces the Host field.
-    A body without a length is to be sent in chunks.
+    ``chunked`` says that a body follows in chunks, because nobody knows its length;
+    without it the body is of CONTENT_LENGTH bytes, or there is none.
     """
     uri = str(environ.get("REQUEST_URI") or environ.get("PATH_INFO") or "/")
     lines = [f"{environ['REQUEST_METHOD']} {uri} HTTP/1.1"]
     lines.append(f"Host: {host or environ.get('HTTP_HOST', 'localhost')}")
-    skipped = {"HTTP_HOST", "HTTP_CONNECTION", "HTTP_UPGRADE", "HTTP_EXPECT"}
+    left_out = HOP_BY_HOP | _WRITTEN_APART | _connection_options(environ)
     for name, value in environ.items():
-        if not name.startswith("HTTP_") or name in skipped or type(value) is not str:
+        if not name.startswith("HTTP_") or type(value) is not str:
             continue
         field = name[5:].replace("_", "-").title()
-        if field.lower() in HOP_BY_HOP or field == "X-Forwarded-For":
-            continue
-        lines.append(f"{field}: {value}")
+        if field.lower() not in left_out:
+            lines.append(f"{field}: {value}")
     if environ.get("CONTENT_TYPE"):
         lines.append(f"Content-Type: {environ['CONTENT_TYPE']}")
-    if environ.get("CONTENT_LENGTH"):
-        lines.append(f"Content-Length: {environ['CONTENT_LENGTH']}")
-    elif environ.get("HTTP_TRANSFER_ENCODING"):
+    if chunked:
         lines.append("Transfer-Encoding: chunked")
+    elif environ.get("CONTENT_LENGTH"):
+        lines.append(f"Content-Length: {environ['CONTENT_LENGTH']}")
     before = environ.get("HTTP_X_FORWARDED_FOR")
     if forwarded:
         hops = [str(hop) for hop in (before, environ.get("REMOTE_ADDR")) if hop]
         lines.append(f"X-Forwarded-For: {', '.join(hops)}")
     elif before:
         lines.append(f"X-Forwarded-For: {before}")
-    if wants_upgrade(environ):
+    if upgrade := wanted_upgrade(environ):
         lines.append("Connection: Upgrade")
-        lines.append(f"Upgrade: {environ['HTTP_UPGRADE']}")
+        lines.append(f"Upgrade: {upgrade}")
     else:
         lines.append("Connection: close")
     text = "\r\n".join(lines)
@@ -154,11 +168,31 @@ def encode_request(
     return f"{text}\r\n\r\n".encode("latin-1")
 
 
-def wants_upgrade(environ: Mapping[str, object]) -> bool:
-    """Whether the client asks for another protocol."""
-    return bool(environ.get("HTTP_UPGRADE")) and (
-        "upgrade" in str(environ.get("HTTP_CONNECTION", "")).lower()
+def wanted_upgrade(environ: Mapping[str, object]) -> str:
+    """The protocols that the client would rather speak, empty if there are none.
+
+    Never HTTP/2: through a connection that was upgraded to it, any request would reach
+    the backend as if it had come through here.
+    """
+    upgrade = environ.get("HTTP_UPGRADE")
+    if (
+        not upgrade
+        or environ.get("SERVER_PROTOCOL") != "HTTP/1.1"
+        or "upgrade" not in _connection_options(environ)
+    ):
+        return ""
+    protocols = [protocol.strip(" \t") for protocol in str(upgrade).split(",")]
+    return ", ".join(
+        protocol
+        for protocol in protocols
+        if protocol and protocol.lower() not in _NEVER_UPGRADED_TO
     )
+
+
+def _connection_options(environ: Mapping[str, object]) -> set[str]:
+    """What Connection names: fields that are for the next hop only (RFC 9110 §7.6.1)"""
+    options = str(environ.get("HTTP_CONNECTION", "")).lower().split(",")
+    return {option.strip(" \t") for option in options}
 
 
 def uwsgi_variables(environ: Mapping[str, object]) -> dict[bytes, bytes]:

@@ -125,8 +125,8 @@ class Fronting:
     ) -> tuple[bytes, bool]:
         environ = exchange.environ
         if speaks_http:
-            head = encode_request(environ)
-            return head, b"\r\nTransfer-Encoding: chunked\r\n" in head
+            chunked = exchange.input is not None and not environ.get("CONTENT_LENGTH")
+            return encode_request(environ, chunked=chunked), chunked
         variables = uwsgi_variables(environ)
         if self._server_name_is_host and environ.get("HTTP_HOST"):
             variables[b"SERVER_NAME"] = variables[b"HTTP_HOST"]
@@ -155,7 +155,6 @@ class _NotReached(UpstreamError):
 def _buffer(exchange: Exchange, in_memory: int) -> None:
     """Read the body, so that its length is known."""
     exchange.connection.buffer_body(exchange, in_memory)
-    exchange.environ.pop("HTTP_TRANSFER_ENCODING", None)
 
 
 def _keep_slashes(variables: dict[bytes, bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from geuwsgi.errors import ConfigError, RemoteProtocolError
+from geuwsgi.errors import ConfigError
 from geuwsgi.net.address import parse_backend
 from geuwsgi.offload.relay import relay
 from geuwsgi.offload.upstream import UpstreamError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from geuwsgi.server.routing.actions import Action, ActionFactory
     from geuwsgi.server.routing.template import Template
     from geuwsgi.server.routing.visit import Visit
+
+_IN_MEMORY = 1 << 20
+_MOSTLY_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 EncodeHead = Callable[["Visit"], tuple[bytes, bool]]
 """The head for the backend, and whether the body follows in chunks."""
@@ -50,11 +53,6 @@ def _relaying(
                 exchange.complete = True
             else:
                 answer_status(exchange, 502)
-        except RemoteProtocolError as exc:
-            if exc.status != 502 or exchange.headers_sent:
-                raise
-            kit.report(f"{action}: {exc}")
-            answer_status(exchange, 502)
         return Outcome.BREAK
 
     return act
@@ -66,8 +64,13 @@ def _http(argument: str, kit: Kit) -> Action:
 
     def encode(visit: Visit) -> tuple[bytes, bool]:
         environ = visit.environ
-        head = encode_request(environ, host=host_template.render(visit))
-        return head, b"\r\nTransfer-Encoding: chunked\r\n" in head
+        host = host_template.render(visit)
+        chunked = _lacks_length(visit)
+        if chunked and visit.exchange.method in _MOSTLY_WITHOUT_BODY:
+            # FastCGI does not say beforehand whether there is one.
+            _buffer(visit)
+            chunked = False
+        return encode_request(environ, host=host, chunked=chunked), chunked
 
     return _relaying(kit, "http", kit.template(address.strip()), encode)
 
@@ -80,6 +83,8 @@ def _uwsgi(argument: str, kit: Kit) -> Action:
     app_id = kit.template(rest[2]) if len(rest) > 2 else None
 
     def encode(visit: Visit) -> tuple[bytes, bool]:
+        if _lacks_length(visit):
+            _buffer(visit)  # the uwsgi protocol has no chunks
         variables = uwsgi_variables(visit.environ)
         if app_id is not None:
             variables[b"UWSGI_APPID"] = app_id.render(visit).encode("latin-1")
@@ -89,6 +94,18 @@ def _uwsgi(argument: str, kit: Kit) -> Action:
             raise UpstreamError("the request is too large for a uwsgi packet") from None
 
     return _relaying(kit, "uwsgi", kit.template(address), encode)
+
+
+def _lacks_length(visit: Visit) -> bool:
+    return visit.exchange.input is not None and not visit.variable("CONTENT_LENGTH")
+
+
+def _buffer(visit: Visit) -> None:
+    """Read the body, so that its length is known."""
+    exchange = visit.exchange
+    exchange.connection.buffer_body(exchange, _IN_MEMORY)
+    if exchange.environ["CONTENT_LENGTH"] == "0":
+        exchange.environ["CONTENT_LENGTH"] = ""
 
 
 def _modifier(text: str) -> int:
