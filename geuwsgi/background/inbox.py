@@ -105,6 +105,9 @@ class Serving(Protocol):
 
     def stop_accepting(self) -> None: ...
 
+    def accept_the_rest(self) -> None:
+        """Take what waits on sockets that are about to be closed. In the hub."""
+
     def drain(self, *, reason: str, deadline_s: float) -> bool: ...
 
 
@@ -126,6 +129,9 @@ class WithSignals:
     def stop_accepting(self) -> None:
         self._inbox.stop()
         self._serving.stop_accepting()
+
+    def accept_the_rest(self) -> None:
+        self._serving.accept_the_rest()
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self._inbox.stop()

@@ -122,6 +122,9 @@ class Mule:
         if self._greenlet is not None and not self._busy:
             self._greenlet.kill(block=False)
 
+    def accept_the_rest(self) -> None:
+        """Messages that wait stay where they are, for the next one."""
+
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         """Let a message that is being worked on be finished; False if it was not.
 

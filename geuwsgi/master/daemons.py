@@ -135,6 +135,8 @@ class Daemon:
                 gid=spec.gid,
                 environ=self._environ,
                 keeps_stdin=spec.keeps_stdin,
+                # One with a pidfile is found again by the next master.
+                orphans_signal=0 if spec.pidfile else spec.stop_signal,
             ).start()
         except OSError as exc:
             self._log(f"[daemons] cannot start {spec.command!r}: {exc.strerror}")

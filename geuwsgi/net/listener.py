@@ -6,9 +6,11 @@ Sockets are opened in `geuwsgi.net.listeners`.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -25,6 +27,8 @@ from geuwsgi.net.binding import SO_REUSEPORT, adopt, adopt_datagrams
 #: What is spoken on sockets that do not listen but receive datagrams.
 DATAGRAMS = "datagrams"
 
+# Of the Linux headers; the socket module has no name for it.
+_SO_ATTACH_FILTER = 26
 
 _ROUTERS = {
     "fastrouter": "fastrouter",
@@ -85,7 +89,28 @@ class Listener:
 
         The kernel goes on sending them here until every process has closed the socket.
         """
-        if not self.shares_port:
+        if self.shares_port:
+            self.leave()
+
+    def turn_away(self) -> None:
+        """Have the kernel let nobody in any more; who waits can still be accepted.
+
+        For good, and in all processes that have the socket. Clients try again until
+        the last of them has closed it: then others may listen there. Unix sockets
+        know no such thing.
+        """
+        if self.is_unix or self.takes_datagrams or self.has_left:
+            return
+        # A filter of one instruction, "return 0 bytes": what begins a connection is
+        # dropped, and sent again by the client's kernel a second later.
+        instruction = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0))
+        program = struct.pack("@HP", 1, ctypes.addressof(instruction))
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+    def leave(self) -> None:
+        """Let go of the socket in this process; the descriptor stays a number."""
+        if self.has_left or self.fileno() < 0:
             return
         # Not close(): in a worker the socket may be gevent's, of a loop before the fork.
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -37,6 +37,7 @@ class Front(Protocol):
 
     def start(self) -> None: ...
     def stop_accepting(self) -> None: ...
+    def accept_the_rest(self) -> None: ...
     def drain(self, *, reason: str, deadline_s: float) -> bool: ...
 
 
@@ -95,6 +96,10 @@ class RelayFront:
     def stop_accepting(self) -> None:
         for acceptor in self._acceptors:
             acceptor.pause()
+
+    def accept_the_rest(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.accept_the_rest()
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self.stop_accepting()
@@ -226,6 +231,9 @@ class RouterService:
         for acceptor in self._stats:
             acceptor.pause()
         self._accept_or_not()
+
+    def accept_the_rest(self) -> None:
+        self._front.accept_the_rest()
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self.stop_accepting()

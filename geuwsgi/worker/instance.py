@@ -138,6 +138,19 @@ class Instance:
         if count and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, share_of_cpus(number, count, os.cpu_count() or 1))
 
+    def leave_sockets(self, serving: Serving | None) -> None:
+        """Close all listening sockets, so that another server may listen there.
+
+        Whoever waits to be accepted still is, by ``serving``. Call it in the hub, and
+        only if there is no master any more: nobody can listen on them again.
+        """
+        for listener in self._all_listeners:
+            listener.turn_away()
+        if serving is not None:
+            serving.accept_the_rest()
+        for listener in self._all_listeners:
+            listener.leave()
+
     def entitle(self, what: str) -> None:
         """Give the process the title its part in the instance deserves."""
         self._titles.set(what)

@@ -41,6 +41,7 @@ from geuwsgi.shared.scoreboard import (
     ScoreboardSlot,
 )
 from geuwsgi.worker.channel import Control, MasterGone
+from geuwsgi.worker.fork import end_some_time_after_parent
 from geuwsgi.worker.memory import read_memory, read_shares
 from geuwsgi.worker.messages import Kind, Message
 from geuwsgi.worker.stacks import StackReporter
@@ -125,6 +126,7 @@ class Life:
         instance, order = self._instance, self._order
         if self._connection is not None:
             _wait_for_parent(instance.boot.master_pid)
+            end_some_time_after_parent()
             self._control = Control(self._connection)
             self._control.on(Kind.DRAIN, self._told_to_drain)
             self._control.on(Kind.SERVE, lambda message: self._let_serve.set())
@@ -177,6 +179,7 @@ class Life:
         self._announce_engine()
         self._tell(Kind.READY)
         if self._control is not None:
+            end_some_time_after_parent()  # the user may be another one now
             waiting = gevent.spawn(self._start_when_let)
             ending: Ending = self._endings.get()
             if not self._let_serve.is_set():
@@ -250,7 +253,17 @@ class Life:
             self._control.run()
         except Exception:
             traceback.print_exc()
+        if _is_orphan(self._instance.boot.master_pid):
+            self._leave_sockets()
         self.end(Ending("stop", ORPHAN_DEADLINE_S, STOPPED))
+
+    def _leave_sockets(self) -> None:
+        """Whoever starts the site again needs its ports now, not when all is over."""
+        _print_line(f"the master is gone: {self._order} (pid: {os.getpid()}) ends too")
+        if self._server is not None:
+            self._server.stop_accepting()
+        gevent.get_hub().loop.run_callback(self._instance.leave_sockets, self._server)
+        gevent.sleep(0)
 
     def _told_to_drain(self, message: Message) -> None:
         fields = message.fields()
@@ -392,6 +405,20 @@ class Life:
 
 def _print_line(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _is_orphan(master_pid: int, limit_s: float = 0.5) -> bool:
+    """Whether the master has ended, after it closed the channel.
+
+    The kernel closes the files of a process that ends before its children get another
+    parent: that may take a moment.
+    """
+    give_up_at = time.monotonic() + limit_s
+    while os.getppid() == master_pid:
+        if time.monotonic() > give_up_at:
+            return False
+        gevent.sleep(0.001)
+    return sys.platform.startswith("linux")  # elsewhere it is never the parent
 
 
 def _wait_for_parent(master_pid: int, limit_s: float = 1.0) -> None:

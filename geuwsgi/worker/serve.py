@@ -381,6 +381,11 @@ class Server:
         self._stopped_accepting = True
         self._pause()
 
+    def accept_the_rest(self) -> None:
+        """Accept all that waits, before the sockets are closed. Call it in the hub."""
+        for acceptor in self._acceptors:
+            acceptor.accept_the_rest()
+
     # Time
 
     def _tick(self) -> None:

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from geuwsgi.testing.client import Client, MalformedResponse
+from geuwsgi.testing.client import Client, MalformedResponse, Response, get
 from geuwsgi.testing.packet import encode_packet, web_server_vars
 
 #: No fault that is waited for may take longer than this.
@@ -67,12 +67,14 @@ class Failure:
     why: str
 
 
-def _expect(client: Client, path: str, status: int = 200, body: bytes = b"") -> bytes:
+def _expect(
+    client: Client, path: str, status: int = 200, body: bytes = b""
+) -> Response:
     method = "POST" if body else "GET"
     response = client.request(path, method=method, body=body)
     assert response.status == status, f"{path}: {response.status}"
     assert response.complete, f"{path}: the answer is cut"
-    return response.body
+    return response
 
 
 def _come_and_go(visit: Visit) -> None:
@@ -84,12 +86,13 @@ def _come_and_go(visit: Visit) -> None:
 def _keep_alive(visit: Visit) -> None:
     with visit.connect() as client:
         for path in ("/", "/cached?a", "/stream", "/file", "/"):
-            _expect(client, path)
+            if _expect(client, path).header("connection") == "close":
+                return  # the worker ends
 
 
 def _post(visit: Visit) -> None:
     with visit.connect() as client:
-        assert _expect(client, "/form", body=b"y" * 100_000) == b"100000"
+        assert _expect(client, "/form", body=b"y" * 100_000).body == b"100000"
 
 
 def _fail(visit: Visit) -> None:
@@ -118,7 +121,10 @@ def _websocket(visit: Visit) -> None:
         for number in range(10):
             text = b"message %d" % number
             client.send(bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text)
-            assert client.read_until(text) == bytes((0x81, len(text))) + text
+            answer = client.read_until(text)
+            if answer[:1] == b"\x88":
+                return  # the worker ends
+            assert answer == bytes((0x81, len(text))) + text
         client.send(b"\x88\x82\0\0\0\0\x03\xe8")
         assert client.read_until(b"\x88\x02\x03\xe8").endswith(b"\x03\xe8")
 
@@ -226,3 +232,32 @@ class MixedLoad:
         else:
             with self._lock:
                 self.served[kind] += 1
+
+
+class PlainLoad:
+    """Short visits without a pause, each of the ``clients`` one at a time."""
+
+    def __init__(self, address: str, *, clients: int = 3) -> None:
+        self._address = address
+        self.answered = 0
+        self.failed: list[str] = []
+        self._ended = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(clients)]
+
+    def __enter__(self) -> PlainLoad:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                assert get(self._address, timeout=PATIENCE_S).status == 200
+                self.answered += 1
+            except (OSError, MalformedResponse, AssertionError) as exc:
+                self.failed.append(repr(exc))

@@ -20,7 +20,7 @@ import pytest
 from geuwsgi.testing.client import free_port
 from geuwsgi.testing.process import ServerProcess
 from tests.faults.conftest import start
-from tests.faults.mixedload import MixedLoad, Target
+from tests.faults.mixedload import MixedLoad, PlainLoad, Target
 
 MINUTES = float(os.environ.get("GEUWSGI_CHAOS_MINUTES", "0.05"))
 SEED = int(os.environ.get("GEUWSGI_FUZZ_SEED", "1"))
@@ -37,7 +37,9 @@ auto-procname = true
 disable-logging = true
 """
 
-_KINDS = re.compile(r"uWSGI (master|template|worker|mule|spooler) ?\d*$|(sleep) 1000$")
+_KINDS = re.compile(
+    r"uWSGI (master|template|worker|mule|spooler|router) ?\d*$|(sleep) 1000$"
+)
 
 
 def family(server: ServerProcess) -> dict[str, list[int]]:
@@ -99,19 +101,26 @@ class Chaos:
         found = family(self._server)
         return {kind: len(pids) for kind, pids in found.items()} == {
             **{"master": 1, "template": 1, "worker": 3},
-            **{"mule": 1, "spooler": 1, "sleep": 1},
+            **{"mule": 1, "spooler": 1, "router": 1, "sleep": 1},
         }
 
 
 @pytest.mark.timeout(120 + 60 * MINUTES * 2)
 def test_what_a_killed_worker_held_is_lost_and_nothing_else(apps: Path) -> None:
     (apps / "spool").mkdir()
-    uwsgi = f"127.0.0.1:{free_port()}"
-    server, http = start(apps, f"{LINES}socket = {uwsgi}\n", module="mixed:application")
+    uwsgi, plain, router = (f"127.0.0.1:{free_port()}" for _ in range(3))
+    lines = (
+        f"{LINES}socket = {uwsgi}\nhttp-socket = {plain}\n"
+        f"rawrouter = {router}\nrawrouter-to = {plain}\n"
+    )
+    server, http = start(apps, lines, module="mixed:application")
     with server:
         chaos = Chaos(server)
         server.wait_for(chaos.is_whole, "has all its processes")
-        with MixedLoad(Target(http, uwsgi)) as load:
+        with (
+            MixedLoad(Target(http, uwsgi)) as load,
+            PlainLoad(router, clients=1) as routed,
+        ):
             deadline = time.monotonic() + MINUTES * 60
             while time.monotonic() < deadline:
                 chaos.act()
@@ -122,7 +131,12 @@ def test_what_a_killed_worker_held_is_lost_and_nothing_else(apps: Path) -> None:
             server.wait_for(
                 lambda: load.served.total() > before + 50, "serves as before"
             )
+            before = routed.answered
+            server.wait_for(lambda: routed.answered > before + 5, "routes as before")
         unexcused = [one for one in load.failures if one.port not in chaos.lost]
         assert not unexcused, (unexcused, chaos.done, server.log[-3000:])
+        # Its client may have been with the one that was killed.
+        killed = chaos.done["worker killed"] + chaos.done["router killed"]
+        assert len(routed.failed) <= killed, (routed.failed, chaos.done)
         assert server.stop(signal.SIGTERM, timeout=60) == 0
         server.assert_nothing_left()

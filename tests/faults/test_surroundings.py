@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,37 +15,9 @@ from geuwsgi.testing.client import MalformedResponse, free_port, get
 from geuwsgi.testing.fixtures import StartServer
 from geuwsgi.testing.process import GEUWSGI, ServerProcess
 from tests.faults.conftest import start
+from tests.faults.mixedload import PlainLoad
 
 LINES = "processes = 2\ngevent = 20\ndisable-logging = true\n"
-
-
-class Load:
-    """Requests without a pause; what failed is kept."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-        self.answered = 0
-        self.failed: list[str] = []
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(3)]
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            try:
-                assert get(self._address, timeout=20).status == 200
-                self.answered += 1
-            except (OSError, MalformedResponse, AssertionError) as exc:
-                self.failed.append(repr(exc))
 
 
 def workers(server: ServerProcess) -> list[int]:
@@ -59,7 +30,7 @@ def workers(server: ServerProcess) -> list[int]:
 def test_a_killed_worker_takes_along_what_it_was_doing_and_no_more(apps: Path) -> None:
     server, address = start(apps, LINES)
     with server:
-        with Load(address) as load:
+        with PlainLoad(address) as load:
             for round_ in range(3):
                 victim = workers(server)[-1]
                 os.kill(victim, signal.SIGKILL)
@@ -89,15 +60,6 @@ def test_a_stopped_worker_is_replaced_and_its_sibling_answers(apps: Path) -> Non
         assert get(address).status == 200
         assert server.stop(signal.SIGTERM) == 0
         server.assert_nothing_left()
-
-
-def test_a_killed_master_leaves_no_process_behind(apps: Path) -> None:
-    server, address = start(apps, LINES + "no-orphans = true\n")
-    with server:
-        assert get(address).status == 200
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-        server.wait_for(lambda: not server.processes(), "has no process left")
 
 
 def test_a_full_disk_for_logs_costs_lines_and_no_request(

@@ -113,6 +113,9 @@ class Spooler:
         self._draining = True
         self._wake.set()
 
+    def accept_the_rest(self) -> None:
+        """Tasks that wait stay on the disk."""
+
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         """Let the task that runs be finished; False if it was cut.
 
