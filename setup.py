@@ -16,6 +16,7 @@ from setuptools.command.build_ext import build_ext
 #: Modules that stand beside an interpreted one: C loops.
 LOOPS = (
     "geuwsgi.cache._reader",
+    "geuwsgi.net._plain",
     "geuwsgi.protocol._fields",
     "geuwsgi.protocol._mask",
     "geuwsgi.server._smallstack",
@@ -28,6 +29,7 @@ TYPED = ("geuwsgi.protocol.uwsgi",)
 #: other's objects, so all of them are compiled or none is.
 PATH = (
     "geuwsgi.net.clock",
+    "geuwsgi.net.server",
     "geuwsgi.net.stream",
     "geuwsgi.protocol.http1",
     "geuwsgi.server.cgiconnection",

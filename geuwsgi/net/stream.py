@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
     from geuwsgi.net.clock import Clock
 
+try:
+    from geuwsgi.net._plain import PlainSocket
+except ImportError:
+    PlainSocket = ()  # type: ignore[assignment,misc] # what isinstance() never finds
+
 _READ = 1
 _WRITE = 2
 _SENDFILE_BLOCK = 1 << 20
@@ -42,7 +47,9 @@ _MORE: int = getattr(socket, "MSG_MORE", 0)
 
 
 class Stream:
-    """Owns ``sock``, a plain non-blocking ``_socket.socket``, until ``close``.
+    """Owns ``sock``, which never blocks, until ``close``.
+
+    It is a ``_socket.socket``, or a ``PlainSocket``, as an ``Acceptor`` gives it.
 
     ``hub`` is the gevent hub of the thread that uses the stream. A reader that takes
     nothing for ``write_timeout`` seconds of ``clock`` is given up; 0 waits for ever.
@@ -67,12 +74,12 @@ class Stream:
 
     def __init__(
         self,
-        sock: _socket.socket,
+        sock: _socket.socket | PlainSocket,
         hub: Any,
         clock: Clock | None = None,
         write_timeout: float = 0.0,
     ) -> None:
-        self._sock = sock
+        self._sock: _socket.socket | PlainSocket = sock
         self._fd = sock.fileno()
         self._hub = hub
         self._watcher: Any = None
@@ -94,7 +101,10 @@ class Stream:
     @property
     def socket(self) -> _socket.socket:
         """The plain socket. Whoever reads or writes it takes over the stream."""
-        return self._sock
+        sock = self._sock
+        if isinstance(sock, PlainSocket):
+            self._sock = sock = sock.to_socket()
+        return sock
 
     @property
     def is_waiting(self) -> bool:
@@ -374,7 +384,7 @@ class Stream:
         """Make ``close`` reset the connection, so that a cut answer looks cut."""
         if not self.closed:
             with contextlib.suppress(OSError):
-                self._sock.setsockopt(
+                self.socket.setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
                 )
 

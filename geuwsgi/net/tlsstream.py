@@ -27,9 +27,8 @@ from geuwsgi.net.fileblocks import file_blocks
 from geuwsgi.net.stream import Stream
 
 if TYPE_CHECKING:
-    import _socket
-
     from geuwsgi.net.clock import Clock
+    from geuwsgi.net.server import Accepted
 
 # A TLS record holds at most 16 kB; four of them leave in one system call.
 _PLAIN_BLOCK = 65536
@@ -69,7 +68,7 @@ class TlsStream(Stream):
 
     def __init__(
         self,
-        sock: _socket.socket,
+        sock: Accepted,
         hub: Any,
         context: ssl.SSLContext,
         clock: Clock | None = None,

@@ -31,8 +31,7 @@ from geuwsgi.protocol.uwsgi import (
 )
 
 if TYPE_CHECKING:
-    import _socket
-
+    from geuwsgi.net.server import Accepted
     from geuwsgi.routers.nodes import Node
     from geuwsgi.routers.routes import Routes
 
@@ -421,7 +420,7 @@ def _peer(address: Any) -> str:
 
 
 def tls_stream(
-    sock: _socket.socket, hub: Any, contexts: ServerContexts, names: Names
+    sock: Accepted, hub: Any, contexts: ServerContexts, names: Names
 ) -> TlsStream:
     """The stream of an accepted connection; the name asked for goes to ``names``."""
     context = contexts.context

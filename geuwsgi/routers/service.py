@@ -22,9 +22,8 @@ from geuwsgi.routers.routes import StaticNodes
 from geuwsgi.routers.subscriptions import Ears, Note, Subscriptions
 
 if TYPE_CHECKING:
-    import _socket
-
     from geuwsgi.net.listener import Listener
+    from geuwsgi.net.server import Accepted
     from geuwsgi.routers.nodes import Node, Table
 
 _ACCEPT_BATCH = 16
@@ -61,11 +60,11 @@ class RelayFront:
         self,
         listener: Listener,
         opening: Opening,
-        make_stream: Callable[[_socket.socket], Stream] | None = None,
+        make_stream: Callable[[Accepted], Stream] | None = None,
     ) -> None:
         """Serve ``listener``; ``make_stream`` makes the stream of a connection."""
 
-        def accepted(sock: _socket.socket, address: Any) -> None:
+        def accepted(sock: Accepted, address: Any) -> None:
             stream = make_stream(sock) if make_stream else Stream(sock, self._hub)
             session = gevent.spawn(self._relay.serve, stream, opening, address)
             self._sessions[session] = stream
@@ -154,7 +153,7 @@ class RouterService:
     def serve_statistics(self, listeners: Iterable[Listener]) -> None:
         """Answer everybody who connects to ``listeners`` with the snapshot."""
 
-        def accepted(sock: _socket.socket, address: Any) -> None:
+        def accepted(sock: Accepted, address: Any) -> None:
             gevent.spawn(self._tell, sock)
 
         for listener in listeners:
@@ -168,7 +167,7 @@ class RouterService:
                 )
             )
 
-    def _tell(self, sock: _socket.socket) -> None:
+    def _tell(self, sock: Accepted) -> None:
         stream = Stream(sock, self._hub)
         try:
             told = json.dumps(self.snapshot(), indent="\t").encode()

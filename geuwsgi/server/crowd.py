@@ -13,8 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import _socket
-
+    from geuwsgi.net.server import Accepted
     from geuwsgi.server.connection import Connection
 
 _TOO_MANY = (
@@ -118,9 +117,9 @@ class Refusals:
     __slots__ = ("_waiting",)
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[float, _socket.socket]] = deque()
+        self._waiting: deque[tuple[float, Accepted]] = deque()
 
-    def refuse(self, sock: _socket.socket, now: float) -> None:
+    def refuse(self, sock: Accepted, now: float) -> None:
         """Answer 429 on ``sock``, which is closed later."""
         with contextlib.suppress(OSError):
             sock.send(_TOO_MANY)

@@ -25,9 +25,8 @@ from geuwsgi.server.proxied import read_proxy_header, refusal_of
 from geuwsgi.server.routing.answers import as_uri
 
 if TYPE_CHECKING:
-    import _socket
-
     from geuwsgi.net.listener import Listener
+    from geuwsgi.net.server import Accepted
     from geuwsgi.options import Http, Sockets
     from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.site import Limits, Site
@@ -59,7 +58,7 @@ class Edge:
             return {}
         return {"HTTPS": "on", "wsgi.url_scheme": "https"}
 
-    def stream(self, sock: _socket.socket, site: Site, write_timeout: float) -> Stream:
+    def stream(self, sock: Accepted, site: Site, write_timeout: float) -> Stream:
         """The stream of an accepted socket."""
         if self.tls is None:
             return Stream(sock, site.hub, site.clock, write_timeout)

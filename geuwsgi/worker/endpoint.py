@@ -17,6 +17,7 @@ from geuwsgi.shared.handovers import Handover
 
 if TYPE_CHECKING:
     from geuwsgi.net.listener import Listener
+    from geuwsgi.net.server import Accepted
     from geuwsgi.server.edges import Edge
     from geuwsgi.server.site import Limits, Site
 
@@ -87,7 +88,7 @@ class Endpoint:
         """Whether an answer of HTTP can be sent before anything is read."""
         return self._environ is not None and self._edge.tls is None
 
-    def accept(self, sock: _socket.socket, address: Any) -> Connection:
+    def accept(self, sock: Accepted, address: Any) -> Connection:
         """Return the connection of a socket that accept() has just returned."""
         if self._environ is None:
             return self._connection(sock, {})
@@ -121,7 +122,7 @@ class Endpoint:
         return connection
 
     def _connection(
-        self, sock: _socket.socket, peer: dict[str, str], edge: Edge | None = None
+        self, sock: Accepted, peer: dict[str, str], edge: Edge | None = None
     ) -> Connection:
         site = self._site
         limits = self._limits

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import _socket
 
     from geuwsgi.net.listener import Listener
+    from geuwsgi.net.server import Accepted
 
 #: Seconds between two looks at the deadlines.
 TICK = 0.25
@@ -193,10 +194,12 @@ class Server:
     def _acceptor(self, listener: Listener, endpoint: Endpoint) -> Acceptor:
         crowd = self._crowd
 
-        def accepted(sock: _socket.socket, address: Any) -> None:
-            self._spawn(endpoint.accept(sock, address))
+        def accepted(sock: Accepted, address: Any) -> bool:
+            connection = endpoint.accept(sock, address)
+            self._spawn(connection)
+            return not connection.stream.closed
 
-        def accepted_of_few(sock: _socket.socket, address: Any) -> None:
+        def accepted_of_few(sock: Accepted, address: Any) -> bool:
             assert crowd is not None
             # A front server has many clients, and a unix socket no address.
             peer = address[0] if endpoint.has_direct_peers else ""
@@ -205,10 +208,11 @@ class Server:
                     self._refusals.refuse(sock, self.clock.now)
                 else:
                     sock.close()
-                return
+                return False
             connection = endpoint.accept(sock, address)
             crowd.joins(connection, peer)
             self._spawn(connection)
+            return not connection.stream.closed
 
         return Acceptor(
             listener.socket,

@@ -112,7 +112,7 @@ class RoutedSite:
     def close(self) -> None:
         self.server.drain(reason="stop", deadline_s=0.0)
         for acceptor in self.server._acceptors:
-            acceptor.stop_accepting()
+            acceptor.pause()
         self.server._ticker.stop()
         self.server._ticker.close()
         self._listening.close()

@@ -78,7 +78,7 @@ class Instance:
     def close(self) -> None:
         self.server.drain(reason="stop", deadline_s=0.0)
         for acceptor in self.server._acceptors:
-            acceptor.stop_accepting()
+            acceptor.pause()
         self.server._ticker.stop()
         self.server._ticker.close()
         for listening in self._listening:
