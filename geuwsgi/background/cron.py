@@ -5,6 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+#: A clock that is put right by less repeats some minutes; one that goes back by more
+#: has been wrong altogether.
+_REPEATED_MINUTES = 5
+
+
+def is_new_minute(minute: int, last: int) -> bool:
+    """Tell whether crons are to be looked at, after they were for ``last``."""
+    return minute > last or minute < last - _REPEATED_MINUTES
+
 
 @dataclass(frozen=True)
 class CronTimes:

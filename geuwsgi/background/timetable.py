@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from geuwsgi.background.cron import CronTimes
+from geuwsgi.background.cron import CronTimes, is_new_minute
 from geuwsgi.shared.signaltable import SignalTable, Timer
 
 
@@ -46,7 +46,8 @@ class Timetable:
         """Take in new entries and raise what is due.
 
         A timer that is late is raised once and then keeps its distance: beats that
-        were missed are not made up for. A cron is looked at once each minute.
+        were missed are not made up for. A cron is looked at once each minute,
+        also if the clock goes back a little.
         """
         self._take_in(self._timers, self._table.timers(), now)
         self._take_in(self._rb_timers, self._table.rb_timers(), now)
@@ -57,7 +58,7 @@ class Timetable:
                 interval = running.timer.interval_ms / 1000
                 running.due = max(running.due + interval, now + interval / 2)
         minute = int(unix_now // 60)
-        if minute != self._minute:
+        if is_new_minute(minute, self._minute):
             if self._minute >= 0:
                 self._raise_crons(unix_now)
             self._minute = minute

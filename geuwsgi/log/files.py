@@ -72,7 +72,7 @@ class FileSink(Unnamed):
 
     def rotate(self) -> None:
         """See Sink."""
-        name = self._backup_name or f"{self.path}.{int(self._clock())}"
+        name = self._backup_name or self._free_name()
         # The size is reckoned anew even if this fails: not to try at every line.
         self._size = 0
         try:
@@ -81,6 +81,15 @@ class FileSink(Unnamed):
             self._complain(f"cannot rename the log file to {name}: {exc.strerror}")
             return
         self.reopen()
+
+    def _free_name(self) -> str:
+        # There may be one of this second, or of a clock that was put right.
+        name = dated = f"{self.path}.{int(self._clock())}"
+        number = 0
+        while os.path.lexists(name):
+            number += 1
+            name = f"{dated}.{number}"
+        return name
 
     def close(self) -> None:
         """See Sink."""

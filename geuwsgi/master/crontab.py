@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
 from typing import Any
 
-from geuwsgi.background.cron import CronTimes
+from geuwsgi.background.cron import CronTimes, is_new_minute
 from geuwsgi.errors import ConfigError
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.spawn import ShellCommand, signal_group
@@ -77,7 +77,7 @@ class CronDuty(Duty):
                 self._log(f"*** CRON HARAKIRI ON {command!r} (pid: {run.pid}) ***")
                 signal_group(run.pid, signal.SIGKILL)
         minute = int(self._clock() // 60)
-        if minute == self._minute:
+        if not is_new_minute(minute, self._minute):
             return
         # Minutes that were slept through are not made up for.
         self._minute = minute

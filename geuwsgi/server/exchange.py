@@ -234,6 +234,10 @@ class Exchange:
         if site.harakiri:
             self.deadline = began + site.harakiri
 
+    def age(self, now: float) -> float:
+        """How many seconds it has a core; ``now`` is monotonic."""
+        return now - self._began
+
     def choose(self) -> Any:
         """Return the application to call, None if a stage answered in its place."""
         site = self.site

@@ -12,7 +12,6 @@ import traceback
 from _socket import socketpair
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from time import time
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -436,7 +435,7 @@ class Server:
             self.site.counters[scoreboard.HARAKIRI_COUNT] += 1
         # Should the application swallow it, it comes again in a second.
         exchange.deadline = now + 1.0
-        seconds = time() - exchange.started
+        seconds = exchange.age(now)
         error = RequestAborted(
             f"HARAKIRI [core {exchange.core}] "
             f"{exchange.environ.get('REMOTE_ADDR', '')} - "

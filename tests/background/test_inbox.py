@@ -70,6 +70,8 @@ def test_what_drains_leaves_signals_to_others(box: Mailbox) -> None:
 
         def stop_accepting(self) -> None: ...
 
+        def accept_the_rest(self) -> None: ...
+
         def drain(self, *, reason: str, deadline_s: float) -> bool:
             return True
 

@@ -67,6 +67,10 @@ def test_crons_are_looked_at_once_a_minute() -> None:
     assert case.tick(2.0, 660.0) == [9]
     assert case.tick(3.0, 661.0) == []
     assert case.tick(4.0, 720.0) == [9]
+    # A clock that is put right by some minutes, and one that is set to another day.
+    assert case.tick(5.0, 600.0) == []
+    assert case.tick(6.0, 720.0) == []
+    assert case.tick(7.0, -80_000.0) == [9]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,17 @@ def test_a_file_that_grows_too_large_is_rotated() -> None:
     assert Path("a.log").read_bytes() == b"line 003\n"
 
 
+def test_what_was_rotated_in_the_same_second_is_kept() -> None:
+    sink = FileSink("a.log", max_bytes=1, clock=lambda: 7.5)
+    for number in range(4):
+        sink.write(b"line %03d\n" % number)
+    sink.close()
+    names = ("a.log.7", "a.log.7.1", "a.log.7.2", "a.log.7.3")
+    assert [Path(name).read_bytes()[5:8] for name in names] == [
+        b"%03d" % number for number in range(4)
+    ]
+
+
 def test_the_size_of_a_file_that_is_continued_counts() -> None:
     Path("a.log").write_bytes(b"x" * 30)
     sink = FileSink("a.log", max_bytes=35, backup_name="old.log")

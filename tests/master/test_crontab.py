@@ -83,6 +83,20 @@ def test_a_command_runs_once_in_each_minute_that_is_meant(tmp_path: Path) -> Non
     assert made.runs == []
 
 
+def test_minutes_that_a_clock_repeats_are_not_done_again(tmp_path: Path) -> None:
+    clock, log = Clock(), list[str]()
+    made, desk = duty(log.append, clock, CronEntry(EVERY_MINUTE, "true"))
+    began = clock.time
+    runs = []
+    # Put right by two minutes, once, and by a day.
+    for now in (60, 120, 0, 60, 120, 180, -86_400, -86_340):
+        clock.time = began + now
+        made.tick(float(now))
+        runs.append(sum("running" in line for line in log))
+    desk.wait_for_children()
+    assert runs == [1, 2, 2, 2, 2, 3, 4, 5]
+
+
 def test_a_unique_command_does_not_overlap_itself() -> None:
     clock, log = Clock(), list[str]()
     made, desk = duty(

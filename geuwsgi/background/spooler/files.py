@@ -72,8 +72,12 @@ class TaskWriter:
             if priority:
                 os.makedirs(directory, exist_ok=True)
             packet = uwsgi.encode_packet(SPOOL_REQUEST, block)
-            _write_file(unfinished, packet, body, at)
-            os.rename(unfinished, path)
+            fd = _open_new(unfinished)
+            try:
+                _write_task(fd, packet, body, at)
+                os.rename(unfinished, path)
+            finally:
+                os.close(fd)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 os.unlink(unfinished)
@@ -98,20 +102,24 @@ def _encode_block(fields: Mapping[bytes, bytes]) -> bytes:
     return block
 
 
-def _write_file(path: str, packet: bytes, body: bytes, at: float) -> None:
+def _open_new(path: str) -> int:
+    """Create a file; the lock, held until it is closed, tells that somebody writes."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        rest = memoryview(packet + body if len(body) < 65536 else packet)
+    with contextlib.suppress(OSError):  # there are file systems without
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return fd
+
+
+def _write_task(fd: int, packet: bytes, body: bytes, at: float) -> None:
+    rest = memoryview(packet + body if len(body) < 65536 else packet)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+    if len(body) >= 65536:
+        rest = memoryview(body)
         while rest:
             rest = rest[os.write(fd, rest) :]
-        if len(body) >= 65536:
-            rest = memoryview(body)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
-        if at:
-            os.utime(fd, (at, at))
-    finally:
-        os.close(fd)
+    if at:
+        os.utime(fd, (at, at))
 
 
 def read_task(path: str) -> Task:
@@ -174,12 +182,29 @@ def _list(directory: str) -> tuple[list[str], list[str]]:
 def _remove_abandoned(entry: os.DirEntry[str]) -> None:
     """Remove what a process left that died while it wrote."""
     with contextlib.suppress(OSError):
-        if time.time() - entry.stat().st_mtime > _ABANDONED_S:
+        if time.time() - entry.stat().st_mtime <= _ABANDONED_S:
+            return
+        # It may only seem old: clocks jump, and those of file servers are others.
+        fd = os.open(entry.path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(entry.path)
+        finally:
+            os.close(fd)
 
 
 def _priority_order(name: str) -> tuple[int, int, str]:
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+
+
+def due_at(status: os.stat_result) -> float:
+    """When a task may be done: the time its file was given, or 0 if it was given none.
+
+    A file that merely was written has no time to come: if it seems to have, the clock
+    has gone back since.
+    """
+    is_given = status.st_mtime > status.st_ctime
+    return status.st_mtime if is_given else 0.0
 
 
 class TaskFile:
@@ -203,7 +228,7 @@ class TaskFile:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             status = os.fstat(fd)
             # Its last owner may have finished it between the look and the lock.
-            if status.st_nlink and status.st_mtime <= now:
+            if status.st_nlink and due_at(status) <= now:
                 return cls(path, fd)
         except OSError:
             pass

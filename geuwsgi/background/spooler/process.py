@@ -23,7 +23,7 @@ from gevent import get_hub
 
 from geuwsgi.background.filewatch import FileWatch
 from geuwsgi.background.harakiri import process_harakiri
-from geuwsgi.background.spooler.files import SpoolError, Task, TaskFile, scan
+from geuwsgi.background.spooler.files import SpoolError, Task, TaskFile, due_at, scan
 
 _READ = 1
 SPOOL_RETRY, SPOOL_OK, SPOOL_IGNORE = -1, -2, 0
@@ -216,9 +216,11 @@ class Spooler:
     def _wait_for_its_time(self, path: str, now: float) -> None:
         """Look at a task again when its time has come, if that is why it waits."""
         with contextlib.suppress(OSError):
-            seconds = os.stat(path).st_mtime - time.time()
+            seconds = due_at(os.stat(path)) - time.time()
             if seconds > 0:
-                self._not_before[path] = now + seconds
+                # Looked at again and again: the clock may be put right meanwhile.
+                frequency = self._find_frequency() or self.options.frequency_s or 30.0
+                self._not_before[path] = now + min(seconds, frequency)
 
     # One task
 

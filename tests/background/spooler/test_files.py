@@ -108,9 +108,18 @@ def test_a_task_is_claimed_by_one_process(writer: TaskWriter, tmp_path: Path) ->
 
 
 def test_a_task_waits_for_its_time(writer: TaskWriter, tmp_path: Path) -> None:
-    path = writer.write(str(tmp_path), {}, at=2000.0)
-    assert TaskFile.claim(path, 1999.0) is None
-    file = TaskFile.claim(path, 2000.0)
+    later = time.time() + 2000.0
+    path = writer.write(str(tmp_path), {}, at=later)
+    assert TaskFile.claim(path, later - 1.0) is None
+    file = TaskFile.claim(path, later + 0.1)
+    assert file is not None
+    file.close()
+
+
+def test_a_clock_that_goes_back_makes_no_task_wait(
+    writer: TaskWriter, tmp_path: Path
+) -> None:
+    file = TaskFile.claim(writer.write(str(tmp_path), {}), time.time() - 86_400)
     assert file is not None
     file.close()
 
