@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from geuwsgi.config.build import describe_build
 from geuwsgi.config.configuration import Configuration
 from geuwsgi.config.getopt import parse_command_line
 from geuwsgi.config.host import Host, SourceError
@@ -77,6 +76,8 @@ def _help_option(value: str, registry: Registry) -> Answer:
 
 
 def _version(value: str, registry: Registry) -> Answer:
+    from geuwsgi.config.build import describe_build
+
     return Answer(describe_build())
 
 

@@ -6,7 +6,6 @@ with its newline. Pure: the clock is an argument.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import time
@@ -84,6 +83,8 @@ def _json(arguments: str, clock: Clock) -> Encode:
 
 
 def _gzip(arguments: str, clock: Clock) -> Encode:
+    import gzip
+
     return lambda line: gzip.compress(line, mtime=0)
 
 

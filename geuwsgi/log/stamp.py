@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from geuwsgi.log.lineformat import CTIME, Dates
-from geuwsgi.options.logging import Logging
+if TYPE_CHECKING:
+    from geuwsgi.options.logging import Logging
 
 # An option that stood alone, or was only switched on, has the default format.
 _BARE = frozenset({"", "1", "true", "yes", "on"})
@@ -25,6 +26,8 @@ def line_stamp(
     date = logging.log_date
     if date is None and prefix is None:
         return None
+    from geuwsgi.log.lineformat import CTIME, Dates  # not for lines without a date
+
     wanted = CTIME if date is None or date.lower() in _BARE else date
     dates = Dates(wanted)
     return lambda: f"{dates.format(clock())} - "
