@@ -11,7 +11,7 @@ from greenlet import getcurrent
 
 from geuwsgi.background.locks import CommonLock
 from geuwsgi.background.redislocks import RedisLock
-from geuwsgi.cache.cache import log_to_stderr
+from geuwsgi.cache.log import log_to_stderr
 from geuwsgi.cache.redisclients import RedisClients
 from geuwsgi.server.context import current_exchange
 

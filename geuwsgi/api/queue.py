@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.api.basic import as_bytes
 from geuwsgi.background.redisqueue import RedisQueue
-from geuwsgi.cache.cache import log_to_stderr
+from geuwsgi.cache.log import log_to_stderr
 
 if TYPE_CHECKING:
     from geuwsgi.api.context import ApiContext

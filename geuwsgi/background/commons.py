@@ -4,6 +4,9 @@ The master calls ``Commons.create`` before the first template starts and, on a r
 with the former one, whose memory is kept where the options did not change. A template
 maps it with ``from_wire``; a forked process says who it is with ``enter``. No gevent
 here: the master uses it too.
+
+What few sites have is imported where the options ask for it: every start waits for
+the imports of all the processes there are.
 """
 
 from __future__ import annotations
@@ -12,31 +15,30 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geuwsgi.background.collecting import MetricFiles
 from geuwsgi.background.counts import mule_count, parse_farm, spooler_count
 from geuwsgi.background.signals import SignalRouter
-from geuwsgi.cache.cache import Log, log_to_stderr
 from geuwsgi.cache.caches import Caches
-from geuwsgi.cache.preload import preload
-from geuwsgi.cache.spec import CacheSpec, cache_specs
+from geuwsgi.cache.log import Log, log_to_stderr
 from geuwsgi.errors import ConfigError
-from geuwsgi.shared.areas import SharedAreas
 from geuwsgi.shared.broadcast import Broadcast
-from geuwsgi.shared.handovers import Handovers
 from geuwsgi.shared.mailboxes import Mailboxes
-from geuwsgi.shared.metrics import Metrics
-from geuwsgi.shared.notebooks import Notebooks, copy_note
-from geuwsgi.shared.queue import SharedQueue
 from geuwsgi.shared.recordlocks import RecordLocks
 from geuwsgi.shared.roster import Roster
 from geuwsgi.shared.signaltable import SignalTable, TableFull, Timer
-from geuwsgi.shared.snmp import SnmpNumbers
 
 if TYPE_CHECKING:
+    from geuwsgi.cache.spec import CacheSpec
     from geuwsgi.options import Settings
+    from geuwsgi.shared.areas import SharedAreas
+    from geuwsgi.shared.handovers import Handovers
+    from geuwsgi.shared.metrics import Metrics
     from geuwsgi.shared.mutex import Wait
+    from geuwsgi.shared.notebooks import Notebooks
+    from geuwsgi.shared.queue import SharedQueue
+    from geuwsgi.shared.snmp import SnmpNumbers
 
 
 class Part(Protocol):
@@ -87,12 +89,8 @@ class Commons:
     ) -> Commons:
         """Make what ``settings`` ask for. Raises ConfigError or StartupError."""
         old = previous or cls()
-        caches = Caches.create(
-            cache_specs(settings.cache), previous=old.caches, log=log
-        )
-        preload(caches, settings.cache, log)
         return cls(
-            caches=caches,
+            caches=_caches(settings, old.caches, log),
             locks=_locks(settings, old.locks),
             queue=_queue(settings, old.queue),
             areas=_areas(settings, old.areas),
@@ -149,8 +147,8 @@ class Commons:
     def from_wire(cls, wire: Mapping[str, Any], *, log: Log = log_to_stderr) -> Commons:
         """Map everything in a process that inherited the descriptors."""
         parts = {
-            name: kind.from_wire(wire[name])
-            for name, kind in _KINDS.items()
+            name: _find_kind(place).from_wire(wire[name])
+            for name, place in _PLACES.items()
             if name in wire
         }
         return cls(
@@ -208,24 +206,43 @@ class Commons:
         self.release(Commons())
 
 
-_KINDS: Mapping[str, Any] = {
-    "locks": RecordLocks,
-    "queue": SharedQueue,
-    "areas": SharedAreas,
-    "handovers": Handovers,
-    "signal_table": SignalTable,
-    "mailboxes": Mailboxes,
-    "roster": Roster,
-    "metrics": Metrics,
-    "snmp": SnmpNumbers,
-    "broadcast": Broadcast,
-    "notebooks": Notebooks,
+#: The kinds of the parts, by their fields: module and class.
+_PLACES: Mapping[str, str] = {
+    "locks": "recordlocks.RecordLocks",
+    "queue": "queue.SharedQueue",
+    "areas": "areas.SharedAreas",
+    "handovers": "handovers.Handovers",
+    "signal_table": "signaltable.SignalTable",
+    "mailboxes": "mailboxes.Mailboxes",
+    "roster": "roster.Roster",
+    "metrics": "metrics.Metrics",
+    "snmp": "snmp.SnmpNumbers",
+    "broadcast": "broadcast.Broadcast",
+    "notebooks": "notebooks.Notebooks",
 }
+
+
+def _find_kind(place: str) -> Any:
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"geuwsgi.shared.{module}"), name)
+
+
+def _caches(settings: Settings, old: Caches, log: Log) -> Caches:
+    if not settings.cache.changed():
+        return Caches(())
+    from geuwsgi.cache.preload import preload
+    from geuwsgi.cache.spec import cache_specs
+
+    caches = Caches.create(cache_specs(settings.cache), previous=old, log=log)
+    preload(caches, settings.cache, log)
+    return caches
 
 
 def _session_specs(settings: Settings) -> list[CacheSpec]:
     if not settings.workers.sticky or settings.workers.processes < 2:
         return []
+    from geuwsgi.cache.spec import CacheSpec
+
     # The least recently used make room: a session that comes back is learned anew.
     return [
         CacheSpec(
@@ -238,6 +255,8 @@ def _handovers(settings: Settings) -> Handovers | None:
     workers = settings.workers
     if not workers.sticky or workers.processes < 2:
         return None
+    from geuwsgi.shared.handovers import Handovers
+
     return Handovers.create(workers.processes)
 
 
@@ -258,6 +277,8 @@ def _queue(settings: Settings, old: SharedQueue | None) -> SharedQueue | None:
         shared.queue_store or "queue",
     ):
         return old
+    from geuwsgi.shared.queue import SharedQueue
+
     return SharedQueue.create(
         shared.queue, shared.queue_blocksize, shared.queue_store or ""
     )
@@ -269,6 +290,8 @@ def _areas(settings: Settings, old: SharedAreas | None) -> SharedAreas | None:
         return None
     if old is not None and old.lines == (shared.sharedarea, shared.py_sharedarea):
         return old
+    from geuwsgi.shared.areas import SharedAreas
+
     return SharedAreas.create(shared.sharedarea, shared.py_sharedarea)
 
 
@@ -283,6 +306,8 @@ def _notebooks(settings: Settings, old: Notebooks | None) -> Notebooks | None:
     names = [name for name, addresses in servers.items() if addresses]
     if not names or (old is not None and old.names == names):
         return old if names else None
+    from geuwsgi.shared.notebooks import Notebooks, copy_note
+
     made = Notebooks.create(names)
     if old is not None:
         for name in names:
@@ -334,6 +359,9 @@ def _metrics(settings: Settings, old: Metrics | None) -> Metrics | None:
     shared = settings.shared
     if not shared.enable_metrics:
         return None
+    from geuwsgi.background.collecting import MetricFiles
+    from geuwsgi.shared.metrics import Metrics
+
     made = Metrics.create(shared.metric)
     if old is not None and old.specs == made.specs:
         made.close()
@@ -351,6 +379,8 @@ def _metrics(settings: Settings, old: Metrics | None) -> Metrics | None:
 def _snmp(settings: Settings, old: SnmpNumbers | None) -> SnmpNumbers | None:
     if settings.stats.snmp is None:
         return None
+    from geuwsgi.shared.snmp import SnmpNumbers
+
     numbers = old or SnmpNumbers.create()
     community = settings.stats.snmp_community
     if community:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from geuwsgi.cache.cache import Cache, Log
+from geuwsgi.cache.cache import Cache
 from geuwsgi.cache.geometry import MUTEX_AT, Geometry
+from geuwsgi.cache.log import Log
 from geuwsgi.cache.peers import ToldCache
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table

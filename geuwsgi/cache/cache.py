@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 from geuwsgi.cache.geometry import (
@@ -15,6 +13,7 @@ from geuwsgi.cache.geometry import (
     LAST_MODIFIED,
     REPAIRS,
 )
+from geuwsgi.cache.log import Log
 from geuwsgi.cache.outcome import Outcome
 from geuwsgi.cache.slots import NEVER
 from geuwsgi.cache.spec import CacheSpec
@@ -22,14 +21,8 @@ from geuwsgi.cache.table import Table
 from geuwsgi.shared.arithmetic import Arithmetic
 from geuwsgi.shared.region import Region
 
-Log = Callable[[str], None]
 _FULL_MESSAGE_EVERY_S = 1.0
 _STORED = Outcome.STORED
-
-
-def log_to_stderr(line: str) -> None:
-    """Write a line to descriptor 2, where uWSGI writes."""
-    os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 class Cache:

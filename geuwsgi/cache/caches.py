@@ -4,23 +4,22 @@ The master makes them before the first template starts and hands them on as wire
 (names, descriptors and specifications); a process that got the descriptors maps the
 same memory. A reload with unchanged lines keeps the memory and its contents; a cache
 whose line changed is made anew and takes over what still fits.
+
+An instance without caches has one of these, too, and imports nothing for it.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from geuwsgi.cache.attach import attach, fresh_geometry
-from geuwsgi.cache.backend import CacheBackend
-from geuwsgi.cache.cache import Cache, Log, log_to_stderr
-from geuwsgi.cache.peers import take_over
-from geuwsgi.cache.spec import CacheSpec
-from geuwsgi.cache.store import close_store, copy_items, open_store
-from geuwsgi.errors import StartupError
-from geuwsgi.shared.mutex import Wait
-from geuwsgi.shared.region import Region
+from geuwsgi.cache.log import Log, log_to_stderr
+
+if TYPE_CHECKING:
+    from geuwsgi.cache.backend import CacheBackend
+    from geuwsgi.cache.cache import Cache
+    from geuwsgi.cache.spec import CacheSpec
+    from geuwsgi.shared.mutex import Wait
 
 _MOST_REMOTE_CACHES = 64
 
@@ -56,23 +55,19 @@ class Caches:
 
         Called by the master. Raises ``StartupError`` if a store file cannot be made.
         """
+        if not specs:
+            return cls((), (), log)
+        from geuwsgi.cache.making import make_cache, require_package
+
         caches = []
         for spec in specs:
             for key in spec.unknown:
                 log(f"cache {spec.name!r}: unknown key {key!r}")
             if spec.backend:
                 require_package(spec)
-                continue
-            old = previous.local(spec.name) if previous is not None else None
-            if old is not None and old.spec == spec:
-                caches.append(old)
-                continue
-            cache = _create(spec, log)
-            if old is not None:
-                copy_items(old.table, cache.table)
-            elif spec.sync:
-                take_over(cache, log)
-            caches.append(cache)
+            else:
+                old = previous.local(spec.name) if previous is not None else None
+                caches.append(make_cache(spec, old, log))
         return cls(caches, specs, log)
 
     def local(self, name: str = "") -> Cache | None:
@@ -135,15 +130,14 @@ class Caches:
 
     @classmethod
     def from_wire(
-        cls, wire: Iterable[Mapping[str, Any]], *, log: Log = log_to_stderr
+        cls, wire: Sequence[Mapping[str, Any]], *, log: Log = log_to_stderr
     ) -> Caches:
         """Map the caches in a process that inherited their descriptors."""
-        specs, caches = [], []
-        for entry in wire:
-            spec = CacheSpec.from_wire(entry["spec"])
-            specs.append(spec)
-            if entry["region"] is not None:
-                caches.append(attach(spec, Region.from_wire(entry["region"]), log))
+        if not wire:
+            return cls((), (), log)
+        from geuwsgi.cache.making import find_caches
+
+        specs, caches = find_caches(wire, log)
         return cls(caches, specs, log)
 
     def enter_process(
@@ -206,22 +200,7 @@ class Caches:
 
 def _close(cache: Cache) -> None:
     if cache.spec.store:
+        from geuwsgi.cache.store import close_store
+
         close_store(cache)
     cache.region.close()
-
-
-def require_package(spec: CacheSpec) -> None:
-    """Raise StartupError if nothing installed speaks to a cache's backend."""
-    if not any(importlib.util.find_spec(name) for name in ("redis", "valkey")):
-        raise StartupError(
-            f'cache "{spec.name}": {spec.backend} wants the package redis or valkey:'
-            " pip install 'geuwsgi[redis]'"
-        )
-
-
-def _create(spec: CacheSpec, log: Log) -> Cache:
-    if spec.store:
-        return open_store(spec, log)
-    geometry = fresh_geometry(spec)
-    region = Region.create(f"cache-{spec.name}", geometry.size)
-    return attach(spec, region, log, fresh=geometry)

@@ -13,7 +13,8 @@ import socket
 import time
 from collections.abc import Iterator
 
-from geuwsgi.cache.cache import Cache, Log
+from geuwsgi.cache.cache import Cache
+from geuwsgi.cache.log import Log
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table
 from geuwsgi.errors import GeuwsgiError

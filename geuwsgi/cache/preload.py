@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from geuwsgi.errors import StartupError
 
 if TYPE_CHECKING:
-    from geuwsgi.cache.cache import Cache, Log
+    from geuwsgi.cache.cache import Cache
     from geuwsgi.cache.caches import Caches
+    from geuwsgi.cache.log import Log
     from geuwsgi.options.cache import Cache as CacheSection
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from geuwsgi.cache.cache import Log
+from geuwsgi.cache.log import Log
 from geuwsgi.cache.redisclients import RedisClients, ServerUnavailable
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.shared.arithmetic import Arithmetic

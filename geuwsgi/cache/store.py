@@ -16,8 +16,9 @@ import uuid
 from pathlib import Path
 
 from geuwsgi.cache.attach import attach, fresh_geometry
-from geuwsgi.cache.cache import Cache, Log
+from geuwsgi.cache.cache import Cache
 from geuwsgi.cache.geometry import HEADER_SIZE, OPEN_IN_BOOT, Geometry
+from geuwsgi.cache.log import Log
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.table import Table
 from geuwsgi.cache.verify import find_damage

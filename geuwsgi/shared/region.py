@@ -14,7 +14,6 @@ import contextlib
 import errno
 import mmap
 import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,5 +93,7 @@ class Region:
 def _anonymous_file(name: str) -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create(f"geuwsgi-{name}"[:249])
+    import tempfile  # systems without it are few
+
     with tempfile.TemporaryFile(prefix="geuwsgi-") as file:
         return os.dup(file.fileno())

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import Final
 
@@ -172,5 +171,7 @@ class Scoreboard:
 def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("geuwsgi-scoreboard")
+    import tempfile  # systems without it are few
+
     with tempfile.TemporaryFile(prefix="geuwsgi-scoreboard") as file:
         return os.dup(file.fileno())

@@ -11,9 +11,7 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import geuwsgi
@@ -74,6 +72,8 @@ def _anonymous_file() -> int:
     # In memory where it can be: a full disk must not keep a template from starting.
     if hasattr(os, "memfd_create"):
         return os.memfd_create("geuwsgi-boot", os.MFD_CLOEXEC)
+    import tempfile  # systems without it are few
+
     with tempfile.TemporaryFile(prefix="geuwsgi-boot") as file:
         return os.dup(file.fileno())
 
@@ -90,7 +90,9 @@ def interpreter_arguments(
     The working directory is kept from ``sys.path``: there the application's own
     ``queue.py`` would be taken for the library's. The loader adds it afterwards.
     """
-    package_parent = str(Path(geuwsgi.__file__).resolve().parent.parent)
+    package_parent = os.path.dirname(
+        os.path.dirname(os.path.realpath(geuwsgi.__file__))
+    )
     code = (
         f"{_IGNORE_INTERRUPT if is_template else ''}import sys; "
         "sys.path[:] = [p for p in sys.path if p]; "
