@@ -283,13 +283,3 @@ def _algorithm(workers: Workers) -> Algorithm:
         f"cheaper-algo: unknown algorithm {name!r} "
         "(known: backlog, busyness, manual, spare, spare2)"
     )
-
-
-def first_workers(workers: Workers) -> int:
-    """How many workers a generation starts with."""
-    if workers.cheap:
-        return 0
-    if not workers.cheaper:
-        return workers.processes
-    wanted = workers.cheaper_initial or workers.cheaper
-    return max(workers.cheaper, min(wanted, workers.processes))

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.adaptive import Adaptive, Load, adaptive_of, first_workers
+from geuwsgi.master.adaptive import Adaptive, Load, adaptive_of
 from geuwsgi.master.duty import Desk, Duty
 from geuwsgi.master.events import Request
+from geuwsgi.master.plan import first_workers
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.processes import MemberProcess
 from geuwsgi.net.backlog import waiting_connections

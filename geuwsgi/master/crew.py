@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 from geuwsgi.master import events as ev
 from geuwsgi.master.channel import Channel, ChannelClosed
-from geuwsgi.master.events import Event, Role
+from geuwsgi.master.events import Event
+from geuwsgi.master.plan import Role
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.processes import MemberProcess, TemplateProcess
 from geuwsgi.shared import scoreboard as sb

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from geuwsgi.errors import GeuwsgiError, StartupError
+from geuwsgi.master.allegiance import EMPEROR_FD
 from geuwsgi.master.audience import Bell, StatsDoor
 from geuwsgi.master.census import (
     COMPATIBLE_VERSION,
@@ -49,8 +50,6 @@ from geuwsgi.master.vassals import (
 from geuwsgi.net.listeners import SocketOptions
 from geuwsgi.options import Hooks, Settings
 from geuwsgi.worker.hooks import HookRunner, actions_of
-
-EMPEROR_FD = "UWSGI_EMPEROR_FD"
 
 
 class Court(Protocol):

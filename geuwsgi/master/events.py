@@ -12,49 +12,9 @@ shared by the members that follow each other in one place.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-
-class Role(enum.Enum):
-    """What a member does."""
-
-    WORKER = "worker"
-    MULE = "mule"
-    SPOOLER = "spooler"
-    ROUTER = "router"
-    SERVICE = "service"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the policy has to know of one generation's settings.
-
-    ``members`` says how many processes of each role are wanted. Times are seconds.
-    """
-
-    members: Mapping[Role, int] = field(default_factory=lambda: {Role.WORKER: 1})
-    cores: int = 1
-    lazy_apps: bool = False
-    need_app: bool = False
-    respawn_delay_s: float = 2.0
-    worker_mercy_s: float = 60.0
-    mule_mercy_s: float = 60.0
-    stop_mercy_s: float = 60.0
-    exit_on_reload: bool = False
-    die_on_no_workers: bool = False
-    drain_delay_s: float = 0.0
-    max_lifetime_s: float = 0.0
-    max_lifetime_delta_s: float = 0.0
-    first_workers: int | None = None  # None: all of them
-    slots: int = 0  # capacity of the scoreboard; 0: default_slots()
-
-    def default_slots(self) -> int:
-        """Room for every member, its successor, and some that drain for long."""
-        return 3 * sum(self.members.values()) + 4
-
-    def mercy_s(self, role: Role) -> float:
-        return self.mule_mercy_s if role is Role.MULE else self.worker_mercy_s
+from geuwsgi.master.plan import Plan, Role
 
 
 class Request(enum.Enum):

@@ -8,9 +8,9 @@ and promotes the generation that is complete.
 from __future__ import annotations
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Role
 from geuwsgi.master.fleet import Fleet
 from geuwsgi.master.generation import Generation, Member, Place, Stage, Template
+from geuwsgi.master.plan import Role
 
 
 class Filling:

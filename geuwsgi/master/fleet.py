@@ -10,8 +10,9 @@ import math
 from typing import Final
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Action, Plan, Role
+from geuwsgi.master.events import Action
 from geuwsgi.master.generation import Generation, Member, Place, Stage, Template
+from geuwsgi.master.plan import Plan, Role
 
 KILL_MARGIN_S: Final = 2.0  # time to die by itself once its mercy is over
 BRUTAL_MARGIN_S: Final = 3.0

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from geuwsgi.master.events import Plan, Role
+from geuwsgi.master.plan import Plan, Role
 
 Place = tuple[Role, int]
 

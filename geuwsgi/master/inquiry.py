@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from geuwsgi.master.events import Role
+from geuwsgi.master.plan import Role
 from geuwsgi.worker.messages import Kind, Message
 
 LIMIT_S = 0.25

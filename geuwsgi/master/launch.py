@@ -8,7 +8,6 @@ then be the master, or become the lone worker. A reload repeats the middle of it
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import signal
 import sys
@@ -21,10 +20,9 @@ from geuwsgi import __version__
 from geuwsgi.config import Configuration, load
 from geuwsgi.errors import GeuwsgiError, StartupError
 from geuwsgi.log.output import Output, open_output
+from geuwsgi.log.stderr import log
+from geuwsgi.master.allegiance import is_vassal
 from geuwsgi.master.daemon import Launcher, PidFile
-from geuwsgi.master.emperor import Rule
-from geuwsgi.master.loop import Master, log
-from geuwsgi.master.loyalty import is_vassal
 from geuwsgi.master.prepared import (
     Prepared,
     environ_of,
@@ -32,7 +30,6 @@ from geuwsgi.master.prepared import (
     prepare,
 )
 from geuwsgi.master.steps import take_locks, write_files
-from geuwsgi.master.throne import Throne
 from geuwsgi.net.inherited import (
     InheritedSocket,
     take_inherited,
@@ -239,6 +236,9 @@ class _Launch:
             pidfile.write(os.getpid())
 
     def _supervise(self, first: Prepared, environ: Mapping[str, str]) -> int:
+        # What a lone worker can do without costs it a third of the time to start.
+        from geuwsgi.master.loop import Master
+
         def prepare_next(number: int, former: Prepared) -> Prepared:
             configuration = self.command.read_configuration()
             print_notes(configuration)
@@ -274,6 +274,9 @@ class _Launch:
 
     def _reign(self, first: Prepared) -> int:
         """Be an emperor, and nothing else."""
+        from geuwsgi.master.emperor import Rule
+        from geuwsgi.master.throne import Throne
+
         settings = first.settings
         options = settings.emperor
         titles = Titles.of(settings.process)
@@ -420,7 +423,7 @@ def greet(configuration: Configuration) -> None:
     log(f"os: {uname.sysname}-{uname.release} {uname.version}")
     log(f"nodename: {uname.nodename}")
     log(f"machine: {uname.machine}")
-    log(f"Python version: {platform.python_version()}")
+    log(f"Python version: {sys.version.split()[0]}")
     log(f"current working directory: {os.getcwd()}")
     log(f"detected number of CPU cores: {os.cpu_count()}")
     if os.getuid() == 0 and not configuration.settings.process.uid:

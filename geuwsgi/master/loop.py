@@ -7,11 +7,9 @@ imports neither gevent nor the application.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import signal
-import sys
 import time
 import traceback
 from collections import deque
@@ -21,13 +19,15 @@ from typing import Any, Final
 from geuwsgi.background.alarms import raiser
 from geuwsgi.errors import GeuwsgiError
 from geuwsgi.log.output import Output
+from geuwsgi.log.stderr import log
 from geuwsgi.master import events as ev
 from geuwsgi.master.crew import Crew, signal_process
 from geuwsgi.master.duties import make_duties
 from geuwsgi.master.duty import Duty, Word
-from geuwsgi.master.events import Action, Event, Request, Role
+from geuwsgi.master.events import Action, Event, Request
 from geuwsgi.master.generation import Stage
 from geuwsgi.master.inquiry import Deliver, Inquiries
+from geuwsgi.master.plan import Role
 from geuwsgi.master.policy import Policy
 from geuwsgi.master.prepared import Prepare, Prepared
 from geuwsgi.master.processes import MemberProcess
@@ -488,11 +488,3 @@ def log_target(settings: Settings) -> str:
     process, logging = settings.process, settings.logging
     first = process.daemonize or process.daemonize2 or logging.logto
     return logging.logto2 or first or ""
-
-
-def log(line: str) -> None:
-    """Write a line where the log goes, in one piece."""
-    # A full disk must not end the site.
-    with contextlib.suppress(OSError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()

@@ -7,15 +7,13 @@ vassal without its emperor ends.
 from __future__ import annotations
 
 import math
-import os
 import socket
-import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from geuwsgi.master.allegiance import emperor_fd
 from geuwsgi.master.duty import Desk, Duty, Word
-from geuwsgi.master.emperor import EMPEROR_FD
 from geuwsgi.master.events import Request
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.master.processes import MemberProcess
@@ -197,23 +195,8 @@ class LoyaltyDuty(Duty):
         self._run_hooks("emperor_lost")
 
 
-def is_vassal(environ: Mapping[str, str]) -> bool:
-    """Whether an emperor started this process."""
-    return _emperor_fd(environ) is not None
-
-
 def loyalty_duty(prepared: Prepared, log: Callable[[str], None]) -> LoyaltyDuty | None:
-    fileno = _emperor_fd(prepared.environ)
+    fileno = emperor_fd(prepared.environ)
     if fileno is None:
         return None
     return LoyaltyDuty(fileno, prepared, log)
-
-
-def _emperor_fd(environ: Mapping[str, str]) -> int | None:
-    text = environ.get(EMPEROR_FD, "")
-    if not (text.isascii() and text.isdigit()):
-        return None
-    try:
-        return int(text) if stat.S_ISSOCK(os.fstat(int(text)).st_mode) else None
-    except OSError:
-        return None

@@ -23,10 +23,11 @@ from collections.abc import Callable
 from typing import Final
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Action, Event, Request, Role
+from geuwsgi.master.events import Action, Event, Request
 from geuwsgi.master.filling import Filling
 from geuwsgi.master.fleet import Fleet
 from geuwsgi.master.generation import Generation, Member, Stage, Template
+from geuwsgi.master.plan import Role
 
 NO_APP_STATUS: Final = 22  # uWSGI: need-app
 RELOAD_STATUS: Final = 17  # uWSGI: a worker that was asked to reload

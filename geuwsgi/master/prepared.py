@@ -10,23 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from geuwsgi.background.commons import Commons
-from geuwsgi.background.counts import mule_count, spooler_count
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
-from geuwsgi.master.adaptive import first_workers
-from geuwsgi.master.events import Plan, Role
-from geuwsgi.master.zerg import take_zerg_sockets, without_doubles
+from geuwsgi.master.plan import Plan, Role, has_application, plan_of
+from geuwsgi.master.zergling import take_zerg_sockets, without_doubles
 from geuwsgi.net.heldfiles import hold_files
 from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listeners import Listener, SocketOptions, dropped, open_listeners
 from geuwsgi.options import Settings
-from geuwsgi.routers.plan import check_plan, for_workers, router_places
+from geuwsgi.routers.plan import check_plan, for_workers
 from geuwsgi.shared.scoreboard import Scoreboard
 from geuwsgi.worker.hooks import check_hooks
 from geuwsgi.worker.privileges import find_gid, find_uid
-
-#: Seconds in which routers hear that an instance goes.
-FAREWELL_S = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -191,60 +186,6 @@ def _change_directory(
     except OSError as exc:
         reason = (exc.strerror or str(exc)).lower()
         raise StartupError(f"chdir to {chdir or start}: {reason}") from exc
-
-
-def has_application(settings: Settings) -> bool:
-    """Whether there is anything for workers to do besides serving sockets."""
-    python = settings.python
-    return bool(
-        python.module
-        or python.wsgi_file
-        or python.mount
-        or python.eval_
-        or settings.mules.changed()
-        or settings.spooler.changed()
-    )
-
-
-def cores_of(settings: Settings) -> int:
-    """How many requests a worker serves at once."""
-    workers = settings.workers
-    return workers.gevent or workers.async_ or max(workers.threads, 1)
-
-
-def plan_of(settings: Settings) -> Plan:
-    """What the policy has to know of ``settings``."""
-    reload = settings.reload
-    return Plan(
-        members={
-            Role.WORKER: settings.workers.processes,
-            Role.MULE: mule_count(settings),
-            Role.SPOOLER: spooler_count(settings),
-            Role.ROUTER: len(router_places(settings)),
-        },
-        cores=cores_of(settings),
-        first_workers=first_workers(settings.workers),
-        lazy_apps=settings.workers.lazy_apps or settings.workers.lazy,
-        need_app=bool(settings.python.need_app),
-        respawn_delay_s=reload.forkbomb_delay,
-        worker_mercy_s=reload.worker_reload_mercy,
-        mule_mercy_s=settings.mules.mule_reload_mercy,
-        stop_mercy_s=reload.reload_mercy,
-        exit_on_reload=reload.exit_on_reload,
-        die_on_no_workers=settings.workers.die_on_no_workers,
-        drain_delay_s=reload.drain_delay or _farewell_s(settings),
-        max_lifetime_s=reload.max_worker_lifetime,
-        max_lifetime_delta_s=reload.max_worker_lifetime_delta,
-    )
-
-
-def _farewell_s(settings: Settings) -> float:
-    """How long an instance that takes its announcements back goes on.
-
-    What routers send until they have heard it would wait in a socket that closes.
-    """
-    subscription = settings.subscription
-    return FAREWELL_S if subscription.subscribe_to or subscription.subscribe2 else 0.0
 
 
 def environ_of(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:

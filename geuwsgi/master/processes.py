@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 
 from geuwsgi.master.channel import Channel
-from geuwsgi.master.events import Role
+from geuwsgi.master.plan import Role
 from geuwsgi.master.prepared import Prepared
 from geuwsgi.net.listeners import to_wire
 from geuwsgi.worker.boot import Boot, interpreter_arguments

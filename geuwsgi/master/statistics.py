@@ -15,7 +15,8 @@ from typing import Any
 
 from geuwsgi.background.sections import statistics_sections
 from geuwsgi.master.duty import Desk, Duty
-from geuwsgi.master.prepared import Prepared, cores_of
+from geuwsgi.master.plan import cores_of
+from geuwsgi.master.prepared import Prepared
 from geuwsgi.net.listeners import Listener, SocketOptions, Spec, open_listeners
 from geuwsgi.stats.model import InstanceStats
 from geuwsgi.stats.server import Deliver, StatsOptions, StatsServer

@@ -1,4 +1,4 @@
-"""Giving the listening sockets of an instance to others, and taking theirs."""
+"""Giving the listening sockets of an instance to others."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import os
 import socket
 from collections.abc import Callable
 
-from geuwsgi.errors import ConfigError, StartupError
+from geuwsgi.errors import ConfigError
 from geuwsgi.master.duty import Desk, Duty
-from geuwsgi.net.inherited import InheritedSocket
 from geuwsgi.net.listener import Listener
 from geuwsgi.net.listeners import SocketOptions, Spec, open_listeners
 from geuwsgi.net.reception import Reception
-from geuwsgi.net.zerg import give_sockets, open_server, take_sockets
+from geuwsgi.net.zerg import give_sockets, open_server
 from geuwsgi.options import Settings
 
 
@@ -79,41 +78,6 @@ def zerg_duty(
     if not path:
         return None
     return ZergServerDuty(path, settings.sockets.chmod_socket, listeners, log)
-
-
-def take_zerg_sockets(
-    settings: Settings, log: Callable[[str], None]
-) -> list[InheritedSocket]:
-    """The sockets of the zerg servers that ``settings`` name.
-
-    Raises StartupError, unless zerg-fallback lets the instance go on without.
-    """
-    options = settings.subscription
-    taken: list[InheritedSocket] = []
-    try:
-        for path in options.zerg:
-            taken += take_sockets(path)
-    except StartupError as exc:
-        for passed in taken:
-            os.close(passed.fd)
-        if not options.zerg_fallback:
-            raise
-        log(f"{exc}; going on without (zerg-fallback)")
-        return []
-    return taken
-
-
-def without_doubles(listeners: list[Listener]) -> list[Listener]:
-    """Close the listeners that have the name of an earlier one; return the others.
-
-    A site that names its addresses for zerg-fallback has them already at a reload,
-    when the zerg server gives them once more.
-    """
-    kept: dict[str, Listener] = {}
-    for listener in listeners:
-        if kept.setdefault(listener.name, listener) is not listener:
-            listener.close()
-    return list(kept.values())
 
 
 class ZergPoolDuty(Duty):

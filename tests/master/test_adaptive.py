@@ -16,8 +16,8 @@ from geuwsgi.master.adaptive import (
     Spare,
     Spare2,
     adaptive_of,
-    first_workers,
 )
+from geuwsgi.master.plan import first_workers
 from geuwsgi.options import Workers
 from geuwsgi.testing.client import get
 from geuwsgi.testing.process import ServerProcess

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from geuwsgi.master.events import Role
 from geuwsgi.master.inquiry import Answers, Inquiries
+from geuwsgi.master.plan import Role
 from geuwsgi.worker.messages import Kind, Message
 
 

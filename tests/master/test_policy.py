@@ -5,8 +5,9 @@ import math
 import pytest
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Plan, Request, Role
+from geuwsgi.master.events import Request
 from geuwsgi.master.generation import Stage
+from geuwsgi.master.plan import Plan, Role
 from tests.master.world import World, stages
 
 

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Plan, Request, Role
+from geuwsgi.master.events import Request
+from geuwsgi.master.plan import Plan, Role
 from tests.master.world import World
 
 RELOADS = (

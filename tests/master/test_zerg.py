@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from geuwsgi.errors import ConfigError, StartupError
-from geuwsgi.master.zerg import ZergServerDuty, parse_pool, take_zerg_sockets
+from geuwsgi.master.zerg import ZergServerDuty, parse_pool
+from geuwsgi.master.zergling import take_zerg_sockets
 from geuwsgi.net.listeners import Spec, open_listeners
 from geuwsgi.net.zerg import open_server, take_sockets
 from geuwsgi.options import Settings, Subscription

@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable
 
 from geuwsgi.master import events as ev
-from geuwsgi.master.events import Action, Event, Plan, Request, Role
+from geuwsgi.master.events import Action, Event, Request
 from geuwsgi.master.generation import Generation, Member, Stage
+from geuwsgi.master.plan import Plan, Role
 from geuwsgi.master.policy import Policy
 
 Answer = Callable[[int], Event | None]
