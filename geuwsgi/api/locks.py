@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING
 from greenlet import getcurrent
 
 from geuwsgi.background.locks import CommonLock
-from geuwsgi.background.redislocks import RedisLock
 from geuwsgi.cache.log import log_to_stderr
-from geuwsgi.cache.redisclients import RedisClients
 from geuwsgi.server.context import current_exchange
 
 if TYPE_CHECKING:
     from geuwsgi.api.context import ApiContext
+    from geuwsgi.background.redislocks import RedisLock
     from geuwsgi.server.exchange import Exchange
+    from geuwsgi.shared.recordlocks import RecordLocks
 
 
 def install(module: ModuleType, context: ApiContext) -> None:
@@ -35,7 +36,7 @@ class Locks:
 
     def __init__(self, context: ApiContext, server: str = "") -> None:
         self._context = context
-        self._clients = RedisClients(server) if server else None
+        self._make = _maker(server)
         self._locks: dict[int, CommonLock | RedisLock] = {}
         self._taken: dict[int, set[CommonLock | RedisLock]] = {}
 
@@ -98,9 +99,16 @@ class Locks:
             records = self._context.commons.locks
             if records is None or not 0 <= number < records.count:
                 raise ValueError("Invalid lock number")
-            lock = self._locks[number] = (
-                CommonLock(records, number)
-                if self._clients is None
-                else RedisLock(self._clients, number, log=log_to_stderr)
-            )
+            lock = self._locks[number] = self._make(records, number)
         return lock
+
+
+def _maker(server: str) -> Callable[[RecordLocks, int], CommonLock | RedisLock]:
+    """What makes the lock of a number."""
+    if not server:
+        return CommonLock
+    from geuwsgi.background.redislocks import RedisLock
+    from geuwsgi.cache.redisclients import RedisClients
+
+    clients = RedisClients(server)
+    return lambda records, number: RedisLock(clients, number, log=log_to_stderr)

@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from geuwsgi.api.basic import as_bytes
-from geuwsgi.background.redisqueue import RedisQueue
 from geuwsgi.cache.log import log_to_stderr
 
 if TYPE_CHECKING:
     from geuwsgi.api.context import ApiContext
+    from geuwsgi.background.redisqueue import RedisQueue
     from geuwsgi.shared.queue import SharedQueue
 
 
@@ -30,6 +30,8 @@ def _queue_of(context: ApiContext) -> SharedQueue | RedisQueue | None:
     shared = context.configuration.settings.shared
     if not shared.queue or not shared.queue_server:
         return context.commons.queue
+    from geuwsgi.background.redisqueue import RedisQueue
+
     return RedisQueue(
         shared.queue_server,
         size=shared.queue,

@@ -8,7 +8,8 @@ monotonic; only the text of the Date field follows the wall clock.
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
+
+from geuwsgi.protocol.dates import format_http_date
 
 
 class Clock:
@@ -35,4 +36,4 @@ class Clock:
         second = int(wall)
         if second != self._second:
             self._second = second
-            self.date_line = f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
+            self.date_line = f"Date: {format_http_date(second)}\r\n".encode()

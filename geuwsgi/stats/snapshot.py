@@ -1,8 +1,7 @@
 """From the scoreboard, and what workers answer, to statistics.
 
 The scoreboard can be read although a worker hangs; so it gives all that alerts are made
-of. Applications and the requests in flight are the workers' to tell (`worker_details`,
-run there); without an answer they are left out.
+of. Applications and the requests in flight are the workers' to tell (`geuwsgi.stats.details`); without an answer they are left out.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from geuwsgi.net.backlog import waiting_connections
 from geuwsgi.net.listener import Listener
@@ -23,7 +22,6 @@ from geuwsgi.stats.model import (
     SocketStats,
     WorkerStats,
 )
-from geuwsgi.wsgi.applications import Application
 
 _STATUS_NAMES: Mapping[int, str] = {
     sb.STATUS_IDLE: "idle",
@@ -129,55 +127,6 @@ def _add_details(
         index = core["id"]
         if 0 <= index < core_count:
             worker.cores[index] = CoreStats(**{**core, "vars": tuple(core["vars"])})
-
-
-class LiveRequest(Protocol):
-    """A request in flight, as the server knows it."""
-
-    @property
-    def environ(self) -> Mapping[str, Any]: ...
-    @property
-    def started(self) -> float: ...
-
-
-def worker_details(
-    applications: Iterable[Application],
-    live: Mapping[int, LiveRequest],
-    served: Sequence[int] = (),
-) -> dict[str, Any]:
-    """Return, in a worker, what only it knows, as JSON can carry it.
-
-    ``live`` are the requests in flight by core, ``served`` how many each core has
-    ended. Cores that never did anything are left out.
-    """
-    cores = {
-        index: {"id": index, "requests": count, "vars": []}
-        for index, count in enumerate(served)
-        if count
-    }
-    for index, request in live.items():
-        core = cores.setdefault(index, {"id": index, "requests": 0, "vars": []})
-        core["started"] = int(request.started) or 1
-        core["vars"] = [
-            f"{key}={value}"
-            for key, value in list(request.environ.items())
-            # Request variables; not wsgi.input and what middleware adds.
-            if type(value) is str and "." not in key
-        ]
-    return {
-        "apps": [
-            {
-                "id": app.number,
-                "mountpoint": app.mountpoint,
-                "startup_time": app.startup_s,
-                "requests": app.requests,
-                "exceptions": app.exceptions,
-                "chdir": app.chdir,
-            }
-            for app in applications
-        ],
-        "cores": list(cores.values()),
-    }
 
 
 def socket_stats(listener: Listener) -> SocketStats:

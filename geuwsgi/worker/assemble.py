@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from geuwsgi.background.builtinmetrics import BuiltinMetrics
 from geuwsgi.errors import ConfigError
 from geuwsgi.log.lineformat import Surroundings
 from geuwsgi.log.outlet import request_outlet
@@ -21,23 +20,11 @@ from geuwsgi.net.backlog import waiting_connections
 from geuwsgi.net.exposure import exposure_warnings
 from geuwsgi.net.heldfiles import HeldFiles
 from geuwsgi.net.listeners import protocol_of
-from geuwsgi.offload.files import FileSender
-from geuwsgi.offload.upstream import Connector
-from geuwsgi.protocol.forwarded import TrustedProxies
-from geuwsgi.server.cached import CachedResponses
 from geuwsgi.server.earlyhints import early_hints
 from geuwsgi.server.edges import Edge, edge_of
-from geuwsgi.server.forwarding import Forwarding
-from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.site import Limits, Site
-from geuwsgi.server.static.accel import NamedFiles
-from geuwsgi.server.static.build import file_service, static_files
-from geuwsgi.server.sticky import Sticky, parse_sticky
-from geuwsgi.server.transform import compress_marked
-from geuwsgi.server.uploadprogress import UploadProgress
 from geuwsgi.server.websocket.build import build_websockets
 from geuwsgi.shared import scoreboard
-from geuwsgi.worker.kit import bare_kit, kit_of
 from geuwsgi.worker.mapping import sockets_of_others
 from geuwsgi.worker.memory import read_memory
 from geuwsgi.worker.modifiers import modifiers_of
@@ -49,6 +36,7 @@ if TYPE_CHECKING:
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
+    from geuwsgi.server.sticky import Sticky
     from geuwsgi.shared.scoreboard import ScoreboardSlot
     from geuwsgi.wsgi.applications import Applications
 
@@ -173,39 +161,11 @@ def build_server(
     site.shows_exceptions = settings.wsgi.catch_exceptions
     _set_request_log(server, settings, slot, request_log_fd)
     site.stamp = line_stamp(settings.logging)
-    files = file_service(settings.static, settings.offload)
-    kit = kit_of(
-        files,
-        site.report,
-        connector=Connector(server.hub, timeout=settings.http.http_timeout),
-        commons=commons,
-        builtin=BuiltinMetrics(slot.scoreboard, settings.workers.processes),
-        functions=functions,
-        listeners=listeners,
-        worker_id=worker_id,
-    )
-    rules = build_routing(
-        configuration.assignments, settings.headers, settings.routing, kit
-    )
     _set_file_sender(site, settings)
-    static = static_files(settings.static, files)
-    site.stages = (*rules.stages, *(() if static is None else (static,)))
-    if settings.cache.check_cache is not None:
-        site.stages = (*site.stages, _cached_responses(settings, commons))
-    if settings.wsgi.upload_progress:
-        progress = UploadProgress(settings.wsgi.upload_progress)
-        site.stages = (progress, *site.stages)
-    if settings.http.http_auto_gzip:
-        site.stages = (compress_marked, *site.stages)
-    if settings.http.trusted_proxies:
-        trusted = TrustedProxies(settings.http.trusted_proxies)
-        site.stages = (Forwarding(trusted), *site.stages)
-        site.trust_forwarded_proto = False
-    site.response_filters = rules.response_filters
-    named_files = NamedFiles(files, settings.offload)
-    if named_files:
-        site.response_filters = (named_files, *site.response_filters)
-    site.error_answers = rules.error_answers
+    if asks_for_stages(settings):
+        from geuwsgi.worker.stages import add_stages  # with all rules and files
+
+        add_stages(server, configuration, commons, functions, slot, listeners)
     if settings.workers.sticky and commons.handovers is not None:
         server.stick(_sticky(settings, commons, worker_id), commons.handovers)
     websockets = build_websockets(settings.websockets)
@@ -215,20 +175,28 @@ def build_server(
     return server
 
 
-def _cached_responses(settings: Settings, commons: Commons) -> CachedResponses:
-    name = settings.cache.check_cache or ""
-    cache = commons.caches.named("" if name in ("1", "true") else name)
-    if cache is None:
-        raise ConfigError(f"check-cache: there is no cache {name!r}")
-    return CachedResponses(cache.get)
-
-
 def _sticky(settings: Settings, commons: Commons, worker_id: int) -> Sticky:
+    from geuwsgi.server.sticky import Sticky, parse_sticky
+
     workers = settings.workers
     kind, name = parse_sticky(workers.sticky or "")
     sessions = commons.sessions.local()
     assert sessions is not None
     return Sticky(kind, name, sessions, worker_id=worker_id, workers=workers.processes)
+
+
+def asks_for_stages(settings: Settings) -> bool:
+    """Whether anything but the application may answer, or change its answers."""
+    return bool(
+        settings.static.changed()
+        or settings.offload.changed()
+        or settings.routing.changed()
+        or settings.headers.changed()
+        or settings.cache.check_cache is not None
+        or settings.wsgi.upload_progress
+        or settings.http.http_auto_gzip
+        or settings.http.trusted_proxies
+    )
 
 
 def check_rules(configuration: Configuration) -> None:
@@ -238,6 +206,8 @@ def check_rules(configuration: Configuration) -> None:
     """
     settings = configuration.settings
     if settings.workers.sticky:
+        from geuwsgi.server.sticky import parse_sticky
+
         parse_sticky(settings.workers.sticky)
     for spec in configuration.listeners:
         spoken, _ = protocol_of(spec.kind, settings.sockets.protocol or "uwsgi")
@@ -249,14 +219,17 @@ def check_rules(configuration: Configuration) -> None:
         allowed=settings.limits.allowed_modifiers,
         remap=settings.limits.remap_modifier,
     )
-    kit = bare_kit(file_service(settings.static, settings.offload))
-    static_files(settings.static, kit.files)
-    build_routing(configuration.assignments, settings.headers, settings.routing, kit)
+    if asks_for_stages(settings):
+        from geuwsgi.worker.stages import check_stages
+
+        check_stages(configuration)
 
 
 def _set_file_sender(site: Site, settings: Settings) -> None:
     offload = settings.offload
     if offload.offload_threads or offload.disable_sendfile:
+        from geuwsgi.offload.files import FileSender
+
         sender = FileSender(
             use_sendfile=not offload.disable_sendfile, threads=offload.offload_threads
         )

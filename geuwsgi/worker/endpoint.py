@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import _socket
 import socket
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from geuwsgi.net.stream import Stream
 from geuwsgi.server.connection import Connection
 from geuwsgi.server.edges import PLAIN
-from geuwsgi.server.fastcgiconnection import FastCgiConnection, FastCgiNphConnection
 from geuwsgi.server.httpconnection import HttpConnection
-from geuwsgi.server.scgiconnection import ScgiConnection, ScgiNphConnection
-from geuwsgi.server.uwsgiconnection import UwsgiConnection
 from geuwsgi.shared.handovers import Handover
 
 if TYPE_CHECKING:
@@ -24,13 +22,14 @@ if TYPE_CHECKING:
 #: What uWSGI says of a peer without an address.
 _NO_ADDRESS = "0.0.0.0"
 
-#: Protocols of front servers, which say themselves who the client is.
-FRONT_PROTOCOLS = {
-    "uwsgi": UwsgiConnection,
-    "scgi": ScgiConnection,
-    "scgi-nph": ScgiNphConnection,
-    "fastcgi": FastCgiConnection,
-    "fastcgi-nph": FastCgiNphConnection,
+#: Protocols of front servers, which say themselves who the client is: where their
+#: connections are. A protocol that no listener speaks is not imported.
+_FRONT_PROTOCOLS = {
+    "uwsgi": "uwsgiconnection.UwsgiConnection",
+    "scgi": "scgiconnection.ScgiConnection",
+    "scgi-nph": "scgiconnection.ScgiNphConnection",
+    "fastcgi": "fastcgiconnection.FastCgiConnection",
+    "fastcgi-nph": "fastcgiconnection.FastCgiNphConnection",
 }
 
 
@@ -64,7 +63,7 @@ class Endpoint:
         self._is_unix = self.family == socket.AF_UNIX
         self._last_address = ""
         self._environ: dict[str, object] | None = None
-        self._front = FRONT_PROTOCOLS.get(listener.protocol)
+        self._front = _front_kind(listener.protocol)
         if self._front is None:
             self._environ = {
                 **site.base_environ,
@@ -157,3 +156,12 @@ class Endpoint:
         is_relayed = relay >= 0 or connection.is_relayed
         fd = relay if relay >= 0 else connection.stream.fileno()
         return Handover(fd, connection.listener, peer, received, is_relayed)
+
+
+def _front_kind(protocol: str) -> Any:
+    """The kind of connection of a front server's protocol; None for HTTP."""
+    place = _FRONT_PROTOCOLS.get(protocol)
+    if place is None:
+        return None
+    module, _, name = place.partition(".")
+    return getattr(import_module(f"geuwsgi.server.{module}"), name)

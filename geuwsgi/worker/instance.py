@@ -28,7 +28,7 @@ from geuwsgi.routers.plan import active_kinds, for_workers
 from geuwsgi.server.exceptions import exception_watch
 from geuwsgi.shared.hubwait import let_others_run, wait_in_hub
 from geuwsgi.shared.scoreboard import RESPAWN_COUNT, Scoreboard, ScoreboardSlot
-from geuwsgi.stats.snapshot import worker_details
+from geuwsgi.stats.details import worker_details
 from geuwsgi.worker.assemble import build_edges, build_server, check_rules, cores_of
 from geuwsgi.worker.boot import Boot
 from geuwsgi.worker.hooks import HookRunner, actions_of
@@ -41,7 +41,6 @@ from geuwsgi.worker.members import (
 from geuwsgi.worker.messages import Kind
 from geuwsgi.worker.privileges import Privileges, master_stays_root
 from geuwsgi.worker.procname import Titles, set_title
-from geuwsgi.worker.router import check_router, make_router, place_of
 from geuwsgi.worker.sources import Sources
 from geuwsgi.wsgi.applications import Applications
 from geuwsgi.wsgi.interpreter import prepare_interpreter
@@ -172,14 +171,7 @@ class Instance:
         check_rules(self.configuration)
         held = HeldFiles(self.boot.held)
         self._edges = build_edges(self.settings, self._context.listeners, held)
-        for kind in active_kinds(self.settings):
-            check_router(
-                self.configuration,
-                kind,
-                listeners=self._all_listeners,
-                commons=self._context.commons,
-                held=held,
-            )
+        self._check_routers(held)
         self.import_shared(report)
         self.applications = load_applications(self.settings.python, report)
         self._context.applications = self.applications
@@ -189,6 +181,21 @@ class Instance:
             os.chdir(self.settings.process.chdir2)
         self._run_hooks("post_app")
         self._take_privileges()
+
+    def _check_routers(self, held: HeldFiles) -> None:
+        kinds = active_kinds(self.settings)
+        if not kinds:
+            return
+        from geuwsgi.worker.router import check_router
+
+        for kind in kinds:
+            check_router(
+                self.configuration,
+                kind,
+                listeners=self._all_listeners,
+                commons=self._context.commons,
+                held=held,
+            )
 
     def import_shared(self, report: Callable[[str], None]) -> None:
         """Import what all processes shall share, lazy-apps or not. Only once."""
@@ -266,6 +273,8 @@ class Instance:
                 context, order, module=module, before=before, retire=retire
             )
         elif order.role == "router":
+            from geuwsgi.worker.router import make_router, place_of
+
             serving = make_router(
                 self.settings,
                 place_of(self.settings, order.number),

@@ -7,7 +7,12 @@ module of geuwsgi or of the application holds an unpatched lock or socket.
 from __future__ import annotations
 
 import gc
-from typing import NoReturn
+import os
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+from importlib.machinery import PathFinder
+from typing import Any, NoReturn
 
 
 def main(boot_fd: int) -> NoReturn:
@@ -29,15 +34,55 @@ def _patch() -> None:
 
     gevent looks for plugins in the metadata of every installed distribution at each of
     its 25 steps, which was most of the time it took (0.1 s where 100 are installed).
-    They are read once.
+    They are read once, and by no more than a look where there are none: a tenth of what
+    is imported until the first request was what reads them.
     """
-    from importlib import metadata
-
     from gevent import monkey
 
-    read, found = metadata.entry_points, metadata.entry_points()
-    metadata.entry_points = found.select
+    events: Any = import_module("gevent.events")  # whose stub does not know the half
+    notify = events.notify_and_call_entry_points
+    if may_have_plugins(sys.path, sys.meta_path):
+        from importlib import metadata
+
+        read, found = metadata.entry_points, metadata.entry_points()
+        metadata.entry_points = found.select
+        try:
+            monkey.patch_all()
+        finally:
+            metadata.entry_points = read
+        return
+    events.notify_and_call_entry_points = events.notify
     try:
         monkey.patch_all()
     finally:
-        metadata.entry_points = read
+        events.notify_and_call_entry_points = notify
+
+
+def may_have_plugins(search_path: Iterable[str], finders: Iterable[object]) -> bool:
+    """Whether a distribution may want to hear of gevent's patching.
+
+    True as well where a plain look at the directories of ``search_path`` does not tell.
+    """
+    if any(
+        hasattr(finder, "find_distributions") and finder is not PathFinder
+        for finder in finders
+    ):
+        return True
+    for directory in search_path:
+        if not directory:
+            continue
+        try:
+            names = os.listdir(directory)
+        except NotADirectoryError:
+            return True  # an archive
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info")) or name == "EGG-INFO":
+                try:
+                    with open(f"{directory}/{name}/entry_points.txt", "rb") as file:
+                        if b"gevent.plugins" in file.read():
+                            return True
+                except OSError:
+                    continue
+    return False

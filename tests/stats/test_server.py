@@ -23,9 +23,10 @@ import pytest
 from geuwsgi.net.listeners import Listener, SocketOptions, Spec, open_listeners
 from geuwsgi.shared import scoreboard as sb
 from geuwsgi.shared.scoreboard import Scoreboard
+from geuwsgi.stats.details import worker_details
 from geuwsgi.stats.model import InstanceStats
 from geuwsgi.stats.server import Deliver, StatsOptions, StatsServer
-from geuwsgi.stats.snapshot import InstanceFacts, take_snapshot, worker_details
+from geuwsgi.stats.snapshot import InstanceFacts, take_snapshot
 from geuwsgi.wsgi.applications import Application
 
 FACTS = InstanceFacts(

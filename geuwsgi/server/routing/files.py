@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from geuwsgi.errors import ConfigError
+from geuwsgi.protocol.dates import format_http_date
 from geuwsgi.server.routing.answers import answer_status, field_value
 from geuwsgi.server.routing.kit import Kit, parse_key_values
 from geuwsgi.server.routing.visit import Outcome
-from geuwsgi.server.static.dates import format_http_date
 from geuwsgi.server.static.paths import file_system_path
 from geuwsgi.server.static.store import Record, Root
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
-from geuwsgi.server.static.dates import format_http_date
+from geuwsgi.protocol.dates import format_http_date
 
 if TYPE_CHECKING:
     from geuwsgi.server.routing.visit import Visit

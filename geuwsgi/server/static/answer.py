@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from geuwsgi.errors import ConfigError
+from geuwsgi.protocol.dates import format_http_date
 from geuwsgi.server.static.coding import TWINS, accepted_codings
 from geuwsgi.server.static.conditional import Verdict, judge, range_still_holds
-from geuwsgi.server.static.dates import format_http_date
 from geuwsgi.server.static.expires import ExpiresRules, Subject
 from geuwsgi.server.static.ranges import (
     Span,

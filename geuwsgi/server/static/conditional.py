@@ -10,7 +10,7 @@ import enum
 import re
 from collections.abc import Mapping
 
-from geuwsgi.server.static.dates import parse_http_date
+from geuwsgi.protocol.dates import parse_http_date
 
 _ENTITY_TAG = re.compile(r'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 

@@ -22,7 +22,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable
 
-from geuwsgi.server.static.dates import format_http_date
+from geuwsgi.protocol.dates import format_http_date
 from geuwsgi.server.static.paths import is_below, is_below_any
 
 MAX_RECORDS = 2048

@@ -17,7 +17,7 @@ import h2.errors  # noqa: E402
 import h2.events  # noqa: E402
 import h2.settings  # noqa: E402
 
-from geuwsgi.server.edges import Edge  # noqa: E402
+from geuwsgi.server.specialedges import SpecialEdge  # noqa: E402
 from geuwsgi.worker.endpoint import Endpoint  # noqa: E402
 
 Routed = Callable[..., Any]
@@ -126,7 +126,7 @@ class Client:
 def site(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> Any:
     made = routed(app=app)
     endpoint: Endpoint = made.server._endpoints[0]
-    endpoint._edge = Edge(speaks_http2=True)
+    endpoint._edge = SpecialEdge(speaks_http2=True)
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import timegm
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = (
@@ -15,17 +14,12 @@ _MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
 
 _TIME = r"(?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)"
 _MONTH = r"(?P<m>[A-Z][a-z][a-z])"
-# The preferred form and the two obsolete ones recipients must accept.
+# The preferred form and the two obsolete ones recipients must accept. They are compiled
+# when the first date is read: most processes only write them.
 _FORMS = (
-    re.compile(
-        rf"[A-Z][a-z]{{2}}, (?P<d>\d\d) {_MONTH} (?P<Y>\d{{4}}) {_TIME} GMT", re.ASCII
-    ),
-    re.compile(
-        rf"[A-Z][a-z]{{5,8}}, (?P<d>\d\d)-{_MONTH}-(?P<y>\d\d) {_TIME} GMT", re.ASCII
-    ),
-    re.compile(
-        rf"[A-Z][a-z]{{2}} {_MONTH} (?P<d>[ \d]\d) {_TIME} (?P<Y>\d{{4}})", re.ASCII
-    ),
+    rf"[A-Z][a-z]{{2}}, (?P<d>\d\d) {_MONTH} (?P<Y>\d{{4}}) {_TIME} GMT",
+    rf"[A-Z][a-z]{{5,8}}, (?P<d>\d\d)-{_MONTH}-(?P<y>\d\d) {_TIME} GMT",
+    rf"[A-Z][a-z]{{2}} {_MONTH} (?P<d>[ \d]\d) {_TIME} (?P<Y>\d{{4}})",
 )
 
 
@@ -45,7 +39,7 @@ def parse_http_date(text: str) -> int | None:
     but for its first year; the obsolete form that has them dates from then.
     """
     for form in _FORMS:
-        match = form.fullmatch(text)
+        match = re.fullmatch(form, text, re.ASCII)
         if match is not None:
             break
     else:
@@ -56,4 +50,6 @@ def parse_http_date(text: str) -> int | None:
     day, hour, minute, second = (int(part[name]) for name in "dHMS")
     if month is None or not 1 <= day <= 31 or hour > 23 or minute > 59 or second > 60:
         return None
+    from calendar import timegm  # with it come datetime and locale
+
     return timegm((year, month, day, hour, minute, second))

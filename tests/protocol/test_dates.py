@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geuwsgi.server.static.dates import format_http_date, parse_http_date
+from geuwsgi.protocol.dates import format_http_date, parse_http_date
 
 
 def test_a_date_is_written_in_the_preferred_form() -> None:
