@@ -26,7 +26,8 @@ LOOPS = (
 TYPED = ("geuwsgi.protocol.uwsgi",)
 
 #: The way of a request. These and those of a websocket know the layout of each
-#: other's objects, so all of them are compiled or none is.
+#: other's objects, so all of them are compiled or none is; a websocket's know those of
+#: a request, too.
 PATH = (
     "geuwsgi.net.clock",
     "geuwsgi.net.server",
@@ -34,6 +35,7 @@ PATH = (
     "geuwsgi.protocol.http1",
     "geuwsgi.server.cgiconnection",
     "geuwsgi.server.connection",
+    "geuwsgi.server.context",
     "geuwsgi.server.cores",
     "geuwsgi.server.exchange",
     "geuwsgi.server.httpconnection",
@@ -46,6 +48,8 @@ WEBSOCKET = (
     "geuwsgi.server.websocket.outbox",
     "geuwsgi.server.websocket.life",
     "geuwsgi.server.websocket.engine",
+    "geuwsgi.server.websocket._quick",
+    "geuwsgi.api.websocket",
 )
 
 
@@ -67,7 +71,8 @@ class BuildTogether(build_ext):
     def build_extensions(self) -> None:
         super().build_extensions()
         for group in (PATH, WEBSOCKET):
-            if not all(os.path.exists(self.get_ext_fullpath(name)) for name in group):
+            needed = {*PATH, *group}
+            if not all(os.path.exists(self.get_ext_fullpath(name)) for name in needed):
                 for name in group:
                     self._remove(name)
 
@@ -77,11 +82,10 @@ class BuildTogether(build_ext):
 
 
 def _extension(name: str) -> Extension:
-    suffix = ".pyx" if name in LOOPS else ".py"
+    source = name.replace(".", "/")
+    suffix = ".pyx" if os.path.exists(source + ".pyx") else ".py"
     # Nobody debugs the C, and its symbols are four fifths of the files.
-    return Extension(
-        name, [name.replace(".", "/") + suffix], extra_compile_args=["-g0"]
-    )
+    return Extension(name, [source + suffix], extra_compile_args=["-g0"])
 
 
 def extensions() -> list[Extension]:

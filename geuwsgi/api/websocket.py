@@ -99,7 +99,7 @@ def websocket_recv(request_context: Exchange | None = None) -> bytes:
     # interface, with a context, is used by those who only receive.
     leave_rest = request_context is None and exchange.upgrade.fd_is_known  # type: ignore[union-attr]
     try:
-        return websocket.recv(leave_rest=leave_rest)
+        return websocket.recv(leave_rest)
     except WebSocketClosed as closed:
         raise WebSocketIOError(
             f"unable to receive websocket message: {closed}", closed

@@ -10,7 +10,8 @@ cdef int _TEXT_FRAME, _BINARY_FRAME, _MASKED
 cdef class MessageDecoder:
     cdef public object payload
     cdef public object close_code, close_reason
-    cdef object _max_size, _inflate
+    cdef object _inflate
+    cdef Py_ssize_t _max_size
     cdef bytes _data
     cdef Py_ssize_t _pos
     cdef int _state

@@ -20,8 +20,8 @@ from geuwsgi.protocol.websocket_deflate import (
     DeflateSettings,
     negotiate,
 )
-from geuwsgi.server.websocket.engine import WebSocket
 from geuwsgi.server.websocket.settings import WebSocketSettings
+from geuwsgi.server.websocket.upgrade import OpenWebSocket
 from tests.protocol.websocket_frames import client_frame
 
 
@@ -48,7 +48,7 @@ class Ends:
         self.stream = Stream(ours, get_hub())
         self.sock = gevent.socket.socket(fileno=theirs.detach())
         self.sock.settimeout(5)
-        self.websocket = WebSocket(
+        self.websocket = OpenWebSocket(
             self.stream,
             MessageDecoder(
                 self.settings.max_size, agreement.inflater() if agreement else None

@@ -23,3 +23,5 @@ cdef class WebSocket(Life):
     cdef _check_receiver(self)
     cdef _fill(self)
     cdef _take(self, bytes received)
+    cpdef recv(self, bint leave_rest=*)
+    cpdef send(self, payload, opcode=*)

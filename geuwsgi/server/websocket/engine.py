@@ -127,7 +127,7 @@ class WebSocket(Life):
 
     # Receiving
 
-    def recv(self, *, leave_rest: bool = False) -> bytes:
+    def recv(self, leave_rest: bool = False) -> bytes:
         """Return the next message; parks the greenlet until there is one.
 
         ``leave_rest`` leaves in the kernel what follows the message, so that the

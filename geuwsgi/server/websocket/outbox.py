@@ -89,19 +89,23 @@ class Outbox:
         """
         if self.busy:
             self.take_turn()
-        else:
-            sent = self._stream.send_nowait(frame)
-            self.sent += len(frame)
-            if sent == len(frame):
-                return
-            self.take_turn()
             try:
-                self._write_rest(memoryview(frame)[sent:], sent > 0)
+                self.write_in_turn(frame)
             finally:
                 self.end_turn()
             return
+        sent = self._stream.send_nowait(frame)
+        if sent == len(frame):
+            self.sent += sent
+        else:
+            self.write_rest(frame, sent)
+
+    def write_rest(self, frame: bytes, sent: int) -> None:
+        """As ``write``, of a frame of which ``sent`` bytes are out; not if ``busy``."""
+        self.sent += len(frame)
+        self.take_turn()
         try:
-            self.write_in_turn(frame)
+            self._write_rest(memoryview(frame)[sent:], sent > 0)
         finally:
             self.end_turn()
 

@@ -36,6 +36,12 @@ from geuwsgi.server.websocket.engine import WebSocket
 from geuwsgi.server.websocket.relay import Relay
 from geuwsgi.wsgi.response import RenderedHead, reason_phrase
 
+OpenWebSocket: type[WebSocket]
+try:
+    from geuwsgi.server.websocket._quick import QuickWebSocket as OpenWebSocket
+except ImportError:
+    OpenWebSocket = WebSocket
+
 if TYPE_CHECKING:
     from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.websocket.registry import WebSockets
@@ -115,7 +121,7 @@ class Upgrade:
         stream = exchange.hijack()
         settings = self._sockets.settings
         inflater = agreement.inflater() if agreement is not None else None
-        websocket = WebSocket(
+        websocket = OpenWebSocket(
             stream,
             MessageDecoder(settings.max_size, inflater),
             settings,

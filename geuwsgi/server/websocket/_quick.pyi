@@ -1,0 +1,3 @@
+from geuwsgi.server.websocket.engine import WebSocket
+
+class QuickWebSocket(WebSocket): ...
