@@ -16,6 +16,7 @@ from geuwsgi.server.exchange import Exchange
 from geuwsgi.wsgi.input import LengthInput
 
 if TYPE_CHECKING:
+    from geuwsgi.server.site import Site
     from geuwsgi.wsgi.response import RenderedHead
 
 #: What PEP 3333 wants and front servers leave out: nginx's ``uwsgi_params`` has no
@@ -31,10 +32,25 @@ DEFAULT_VARS: Mapping[str, object] = {
 }
 
 
+#: Variables that ``complete_environ`` looks at: without them, and with the worker's
+#: keys, an environ is complete. The second ones say nothing when they are empty.
+SPECIAL_VARS = frozenset(
+    """
+    HTTP_CONTENT_LENGTH HTTP_CONTENT_TYPE HTTP_PROXY HTTP_TRANSFER_ENCODING
+    HTTP_X_FORWARDED_PROTO UWSGI_SCHEME
+    """.split()
+)
+SPECIAL_IF_GIVEN = frozenset({"CONTENT_LENGTH", "HTTPS"})
+
+
 class CgiConnection(Connection):
     """A connection of a front server."""
 
     __slots__ = ()
+
+    @staticmethod
+    def prepare(site: Site) -> None:
+        """Make what all connections of this kind share. Called for each listener."""
 
     @staticmethod
     def find_path(environ: dict[str, object]) -> None:

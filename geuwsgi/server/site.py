@@ -21,6 +21,7 @@ from geuwsgi.wsgi.response import HeadRenderer
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
+    from geuwsgi.protocol._fields import VarsReader
     from geuwsgi.server.connection import Connection
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
@@ -112,6 +113,7 @@ class Site:
         "trust_forwarded_proto",
         "unsent",
         "upgrade_offers",
+        "vars_reader",
         "wake",
         "worker_id",
     )
@@ -176,6 +178,8 @@ class Site:
         self.connections: set[Connection] = set()
         self.parser = parser
         self.renderer = HeadRenderer()
+        #: What reads the usual packets of uwsgi, where that is compiled.
+        self.vars_reader: VarsReader | None = None
         self.unsent = Unsent(clock)
 
     def report(self, line: str) -> None:

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.protocol import uwsgi
-from geuwsgi.server.cgiconnection import DEFAULT_VARS, CgiConnection
+from geuwsgi.server.cgiconnection import (
+    DEFAULT_VARS,
+    SPECIAL_IF_GIVEN,
+    SPECIAL_VARS,
+    CgiConnection,
+)
 from geuwsgi.server.connection import READ_SIZE
 from geuwsgi.server.exchange import Exchange
+
+if TYPE_CHECKING:
+    from geuwsgi.server.site import Site
+
+try:
+    from geuwsgi.protocol._fields import VarsReader
+except ImportError:
+    VarsReader = None  # type: ignore[assignment,misc]
 
 #: How requests of HTTP begin, and the preface of HTTP/2.
 _HTTP_BEGINS = frozenset(
     [b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"PATC", b"CONN", b"PRI "]
+)
+
+#: Variables that are the same for many visitors.
+_STEADY = frozenset(
+    """
+    CONTENT_TYPE DOCUMENT_ROOT GATEWAY_INTERFACE HTTP_ACCEPT HTTP_ACCEPT_ENCODING
+    HTTP_ACCEPT_LANGUAGE HTTP_CACHE_CONTROL HTTP_CONNECTION HTTP_DNT HTTP_HOST
+    HTTP_PRAGMA HTTP_PRIORITY HTTP_SEC_CH_UA HTTP_SEC_CH_UA_MOBILE
+    HTTP_SEC_CH_UA_PLATFORM HTTP_SEC_FETCH_DEST HTTP_SEC_FETCH_MODE
+    HTTP_SEC_FETCH_SITE HTTP_SEC_FETCH_USER HTTP_TE HTTP_UPGRADE_INSECURE_REQUESTS
+    HTTP_USER_AGENT HTTP_X_FORWARDED_PROTO HTTP_X_FORWARDED_PORT HTTPS REQUEST_METHOD
+    REQUEST_SCHEME SCRIPT_NAME SERVER_ADDR SERVER_NAME SERVER_PORT SERVER_PROTOCOL
+    SERVER_SOFTWARE UWSGI_SCHEME
+    """.split()
 )
 
 
@@ -18,6 +47,18 @@ class UwsgiConnection(CgiConnection):
     """The uwsgi protocol: one packet, one answer, close."""
 
     __slots__ = ()
+
+    @staticmethod
+    def prepare(site: Site) -> None:
+        if VarsReader is not None and site.vars_reader is None:
+            worker = site.base_environ
+            site.vars_reader = VarsReader(
+                {**DEFAULT_VARS, **worker},
+                worker,
+                SPECIAL_VARS,
+                SPECIAL_IF_GIVEN,
+                _STEADY,
+            )
 
     def next_exchange(self) -> Exchange | None:
         site = self.site
@@ -50,10 +91,20 @@ class UwsgiConnection(CgiConnection):
                 return None
             received += more
         stream.deadline = 0.0
-        environ = dict(DEFAULT_VARS)
+        reader = site.vars_reader
+        environ = None
+        if reader is not None:
+            environ = reader.read(received, uwsgi.HEADER_SIZE, end)
+        length = 0
         try:
-            count = uwsgi.decode_vars(received[uwsgi.HEADER_SIZE : end], environ)
-            length = self.complete_environ(environ)
+            if reader is None or environ is None:
+                environ = dict(DEFAULT_VARS)
+                count = uwsgi.decode_vars(received[uwsgi.HEADER_SIZE : end], environ)
+                length = self.complete_environ(environ)
+            else:
+                count = reader.count
+                if reader.has_special:
+                    length = self.complete_environ(environ)
         except RemoteProtocolError as error:
             self.refuse(error)
             return None

@@ -64,6 +64,8 @@ class Endpoint:
         self._last_address = ""
         self._environ: dict[str, object] | None = None
         self._front = _front_kind(listener.protocol)
+        if self._front is not None:
+            self._front.prepare(site)
         if self._front is None:
             self._environ = {
                 **site.base_environ,
