@@ -25,6 +25,14 @@ class Requests:
 
 
 @dataclass(frozen=True)
+class SharedCores(Requests):
+    """The same for several workers, which share all cores with the load.
+
+    Each turn measures one worker on a core of its own as well.
+    """
+
+
+@dataclass(frozen=True)
 class Transfers:
     """Large bodies: of the response, or `upload` bytes behind the request."""
 
@@ -107,6 +115,8 @@ _WSGI = (
     "pywsgi",
 )
 
+_FORKING = ("geuwsgi", "uwsgi-gevent", "uwsgi-sync", "gunicorn-gevent", "granian")
+
 _FILES = ("geuwsgi", "uwsgi-gevent", "nginx")
 _STATIC = ("--static-map", "/static={directory}/static")
 
@@ -152,6 +162,25 @@ KINDS: tuple[Kind, ...] = (
         Wire.UWSGI_TCP,
         "hello",
         Requests((uwsgi_packet(),), close=True),
+    ),
+    Kind(
+        "http-12-workers",
+        "HTTP, keep-alive, 12 fields, two workers on the two cores that the load uses",
+        Wire.HTTP,
+        "hello",
+        SharedCores((http_request(),)),
+        _FORKING,
+        workers=2,
+    ),
+    Kind(
+        "http-close-workers",
+        "HTTP, one request a connection, two workers on the two cores that the load "
+        "uses",
+        Wire.HTTP,
+        "hello",
+        SharedCores((http_request(close=True),), close=True),
+        _FORKING,
+        workers=2,
     ),
     Kind(
         "nginx",

@@ -32,12 +32,12 @@ class Running:
     """
 
     def __init__(
-        self, command: list[str], *, core: int, directory: Path, env: dict[str, str]
+        self, command: list[str], *, core: str, directory: Path, env: dict[str, str]
     ) -> None:
         self.beside: Running | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
         self._process = subprocess.Popen(
-            ["taskset", "-c", str(core), *command],
+            ["taskset", "-c", core, *command],
             cwd=directory,
             env=env,
             stdin=subprocess.DEVNULL,

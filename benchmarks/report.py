@@ -9,7 +9,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .kinds import HeldSockets, Kind, LongPolls, Start, Transfers
+from .kinds import HeldSockets, Kind, LongPolls, SharedCores, Start, Transfers
 from .plot import bars, format_figure
 from .runner import Result
 from .servers import GEUWSGI, SERVERS
@@ -44,6 +44,13 @@ _START_COLUMNS = (
     ("pss_kib", "memory KiB"),
     ("kib_a_worker", "KiB a worker"),
 )
+_SHARED_COLUMNS = (
+    ("rate", "{unit}"),
+    ("cpu_us", "CPU µs each"),
+    ("cpu_us_alone", "of one worker on one core"),
+    ("of_one", "how many times that"),
+    ("pss_kib", "memory KiB"),
+)
 _TRANSFER_COLUMNS = (
     ("rate", "{unit}"),
     ("cpu_us", "CPU µs a MB"),
@@ -52,6 +59,7 @@ _TRANSFER_COLUMNS = (
 _COLUMNS_OF = {
     LongPolls: _LONG_POLL_COLUMNS,
     HeldSockets: _HELD_COLUMNS,
+    SharedCores: _SHARED_COLUMNS,
     Start: _START_COLUMNS,
     Transfers: _TRANSFER_COLUMNS,
 }
@@ -168,6 +176,8 @@ def _plots(kind: Kind) -> tuple[tuple[str, str], ...]:
             ("start_s", "seconds, less is better"),
             ("kib_a_worker", "KiB a worker, less is better"),
         )
+    if isinstance(kind.load, SharedCores):
+        return (("cpu_us", "CPU µs a request, less is better"),)
     if kind.name == "latency":
         return (("p99_us", "99th percentile in µs, less is better"),)
     return (("rate", kind.unit),)

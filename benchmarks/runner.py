@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +23,7 @@ from .kinds import (
     LongPolls,
     Messages,
     Requests,
+    SharedCores,
     Start,
     Transfers,
 )
@@ -63,13 +64,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and where: `seconds` of load, `rounds` turns, the two cores."""
+    """How long and where: `seconds` of load, `rounds` turns, the two cores.
+
+    Cores are as taskset takes them.
+    """
 
     environment: Environment
     rounds: int
     seconds: float
-    server_core: int
-    load_core: int
+    server_core: str
+    load_core: str
+
+    def on_all_cores(self) -> Plan:
+        """The same with server and load on both."""
+        cores = f"{self.server_core},{self.load_core}"
+        return replace(self, server_core=cores, load_core=cores)
 
 
 def run_kind(
@@ -90,13 +99,23 @@ def run_kind(
             if server.name in result.failures:
                 continue
             try:
-                sample = _measure(plan, kind, server)
+                sample = _turn(plan, kind, server)
             except (RuntimeError, subprocess.SubprocessError) as exc:
                 result.failures[server.name] = str(exc)
                 continue
             result.samples.setdefault(server.name, []).append(sample)
         progress(f"{kind.name}: round {number} of {plan.rounds}")
     return result
+
+
+def _turn(plan: Plan, kind: Kind, server: Server) -> Sample:
+    if not isinstance(kind.load, SharedCores):
+        return _measure(plan, kind, server)
+    sample = _measure(plan.on_all_cores(), kind, server)
+    alone = _measure(plan, replace(kind, workers=1), server)
+    sample["cpu_us_alone"] = alone["cpu_us"]
+    sample["of_one"] = sample["cpu_us"] / alone["cpu_us"]
+    return sample
 
 
 def raise_descriptor_limit(wanted: int) -> int:
@@ -301,7 +320,7 @@ def _loaded(plan: Plan, command: list[str], running: Running) -> Sample:
 def _client(plan: Plan, command: list[str]) -> str:
     try:
         finished = subprocess.run(
-            ["taskset", "-c", str(plan.load_core), *command],
+            ["taskset", "-c", plan.load_core, *command],
             capture_output=True,
             text=True,
             timeout=plan.seconds + 30,
@@ -320,7 +339,7 @@ def _holding(
     """A client that holds connections, and the line it says when it has all."""
     holder = subprocess.Popen(
         [
-            *("taskset", "-c", str(plan.load_core)),
+            *("taskset", "-c", plan.load_core),
             plan.environment.client(client),
             *("--target", f"tcp:{place.address}"),
             *("--connections", str(kind.load.connections)),
@@ -397,6 +416,7 @@ def _held_sockets(plan: Plan, kind: Kind, place: Place, running: Running) -> Sam
 _LOADS = {
     HeldSockets: _held_sockets,
     Requests: _requests,
+    SharedCores: _requests,
     Transfers: _transfers,
     Messages: _messages,
     LongPolls: _long_polls,
