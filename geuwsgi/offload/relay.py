@@ -116,20 +116,25 @@ class ClientWatch:
     be known here.
     """
 
-    __slots__ = ("_socket", "_upstream", "_watcher", "is_gone")
+    __slots__ = ("_socket", "_stream", "_upstream", "_watcher", "is_gone")
 
     def __init__(self, stream: Any, upstream: Upstream) -> None:
         self.is_gone = False
         self._upstream = upstream
         self._watcher: Any = None
-        # A stream of HTTP/2 has no socket of its own.
+        self._stream = stream
+        # A stream of HTTP/2 has no socket of its own; it tells.
         self._socket: Any = getattr(stream, "socket", None)
+        if self._socket is None and hasattr(stream, "on_failure"):
+            stream.on_failure = self._leave
         if self._socket is not None and stream.fileno() >= 0:
             self._watcher = gevent.get_hub().loop.io(stream.fileno(), _READ)
             self._watcher.start(self._look)
 
     def stop(self) -> None:
         """End the watch. Idempotent."""
+        if self._socket is None and hasattr(self._stream, "on_failure"):
+            self._stream.on_failure = None
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
             watcher.stop()
@@ -145,6 +150,10 @@ class ClientWatch:
         self.stop()
         if self.is_gone:
             self._upstream.close()
+
+    def _leave(self) -> None:
+        self.is_gone = True
+        self._upstream.close()
 
 
 def _send_body(client: Client, upstream: Upstream, *, chunk_body: bool) -> None:

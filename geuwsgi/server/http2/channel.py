@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from geuwsgi.server.http2.session import Session
 
 _FILE_BLOCK = 65536
+#: Pieces of a body that are shorter are joined.
+_SMALL = 1024
 #: After so many bytes other greenlets have their turn.
 _ONE_GO = 65536
 
@@ -30,6 +32,8 @@ class Channel:
     __slots__ = (
         "_ended",
         "_failure",
+        "_has_expired",
+        "_have",
         "_head",
         "_head_sent",
         "_in_one_go",
@@ -38,10 +42,14 @@ class Channel:
         "_wakeup",
         "closed",
         "deadline",
+        "is_waiting",
         "is_whole",
         "number",
+        "on_failure",
         "unacknowledged",
         "was_reset",
+        "write_deadline",
+        "write_timeout",
     )
 
     def __init__(self, session: Session, number: int) -> None:
@@ -54,8 +62,17 @@ class Channel:
         self._head_sent = False
         self._in_one_go = 0
         self._wakeup = gevent.event.Event()
+        self._have = 0
+        self._has_expired = False
         self.closed = False
         self.deadline = 0.0
+        #: When a wait for the client's window ends; 0: there is none.
+        self.write_deadline = 0.0
+        self.write_timeout = session.write_timeout
+        #: Whether the body is waited for.
+        self.is_waiting = False
+        #: Told when the client has reset the stream, or is gone.
+        self.on_failure: Callable[[], None] | None = None
         #: The response ended as it should.
         self.is_whole = False
         self.was_reset = False
@@ -67,8 +84,13 @@ class Channel:
     def take(self, octets: bytes, counted: int) -> None:
         """Bytes of the body came; ``counted`` of the window with padding."""
         self.unacknowledged += counted
-        if octets:
-            self._received.append(octets)
+        received = self._received
+        self._have += len(octets)
+        if received and len(received[-1]) < _SMALL and len(octets) < _SMALL:
+            # An object for each byte would be thirty times as much.
+            received[-1] += octets
+        elif octets:
+            received.append(octets)
         self._wakeup.set()
 
     def end_of_body(self) -> None:
@@ -79,6 +101,9 @@ class Channel:
         """The client reset the stream, or the connection is gone."""
         self._failure = failure
         self._wakeup.set()
+        told, self.on_failure = self.on_failure, None
+        if told is not None:
+            told()
 
     def window_opened(self) -> None:
         self._wakeup.set()
@@ -89,6 +114,11 @@ class Channel:
         return self._ended
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the client has reset the stream, or is gone."""
+        return self._failure is not None
+
+    @property
     def may_end(self) -> bool:
         """Whether there is a response, and nobody has cut it."""
         return self._head_sent and not self.was_reset
@@ -97,18 +127,33 @@ class Channel:
 
     def recv(self, size: int) -> bytes:
         """Return some of the body, b"" at its end; parks the greenlet."""
-        while not self._received:
-            if self._ended:
-                return b""
-            self._wait(self.deadline)
+        self._await(1, self.deadline)
+        if not self._received:
+            return b""
         block = self._received.popleft()
         if len(block) > size:
             self._received.appendleft(block[size:])
             block = block[:size]
+        self._have -= len(block)
         if not self._received and self.unacknowledged:
             counted, self.unacknowledged = self.unacknowledged, 0
             self._session.acknowledge(self.number, counted)
         return block
+
+    def await_body(self, count: int, deadline: float) -> None:
+        """Park the greenlet until ``count`` bytes of the body are here, or all of it.
+
+        Raises PeerTimeout past the deadline.
+        """
+        self._await(count, deadline)
+
+    def _await(self, count: int, deadline: float) -> None:
+        while self._have < count and not self._ended:
+            self.is_waiting = True
+            try:
+                self._wait(deadline)
+            finally:
+                self.is_waiting = False
 
     # Writing
 
@@ -139,8 +184,16 @@ class Channel:
                     self._in_one_go = 0
                     self._session.let_others_run()
             else:
-                self._wait(self._session.write_deadline())
+                self._await_window()
             self._check()
+
+    def _await_window(self) -> None:
+        if self.write_timeout:
+            self.write_deadline = self._session.now() + self.write_timeout
+        try:
+            self._wait(self.write_deadline)
+        finally:
+            self.write_deadline = 0.0
 
     def send_last(
         self, octets: bytes | memoryview, before_waiting: Callable[[], None]
@@ -179,7 +232,8 @@ class Channel:
         timeout = None
         if deadline > 0:
             timeout = max(deadline - self._session.now(), 0.0)
-        if not self._wakeup.wait(timeout):
+        if not self._wakeup.wait(timeout) or self._has_expired:
+            self._has_expired = False
             raise PeerTimeout("the peer was silent for too long")
         self._check()
 
@@ -189,15 +243,14 @@ class Channel:
         """The descriptor of the whole connection."""
         return self._session.fileno()
 
-    @property
-    def is_waiting(self) -> bool:
-        return False
-
     def is_overdue(self, now: float) -> bool:
         return False  # each wait has its own end
 
     def expire(self) -> None:
-        """Nothing waits on the ticker."""
+        """Fail the wait in progress: others wait for what this request holds."""
+        if self.is_waiting or self.write_deadline:
+            self._has_expired = True
+            self._wakeup.set()
 
     def reset_on_close(self) -> None:
         self.was_reset = True

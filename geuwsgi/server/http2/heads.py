@@ -38,6 +38,9 @@ def request_head(fields: Iterable[Field]) -> bytes:
             cookies.append(value)
         elif name in _OF_THE_CONNECTION:
             raise RemoteProtocolError(f"field {name.decode('latin-1')} in HTTP/2")
+        elif b":" in name:
+            # h2 looks at names, too, but not every version at every octet.
+            raise RemoteProtocolError(f"malformed field name in HTTP/2: {name!r}")
         elif name != b"host" and name != b"te":
             lines.append(name + b": " + value)
         elif name == b"host":
@@ -46,6 +49,11 @@ def request_head(fields: Iterable[Field]) -> bytes:
     path = pseudo.get(b":path", b"")
     if not method or not path or b":authority" not in pseudo:
         raise RemoteProtocolError("HTTP/2 request without method, path or authority")
+    if not path.startswith(b"/") and path != b"*":
+        # §8.3.1; HTTP/1.1 would take a whole URI, with a host of its own.
+        raise RemoteProtocolError(f"malformed :path of HTTP/2: {path[:100]!r}")
+    if pseudo.get(b":scheme", b"https").lower() not in (b"http", b"https"):
+        raise RemoteProtocolError(f"unknown :scheme: {pseudo[b':scheme'][:100]!r}")
     head = [b"%b %b HTTP/1.1" % (method, path), b"host: " + pseudo[b":authority"]]
     if cookies:
         head.append(b"cookie: " + b"; ".join(cookies))

@@ -19,12 +19,12 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from geuwsgi.errors import Disconnected, RemoteProtocolError
+from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.server.connection import READ_SIZE, Connection
 from geuwsgi.server.context import ConnectionGreenlet
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.http2.channel import Channel
-from geuwsgi.server.http2.guard import FrameGuard
+from geuwsgi.server.http2.guard import FrameError, FrameGuard
 from geuwsgi.server.http2.heads import Field, request_head
 from geuwsgi.wsgi.input import UnboundInput
 
@@ -40,6 +40,27 @@ _STREAM_WINDOW = 1 << 18
 _MAX_BUFFERED = 1 << 18
 #: Resets a client may send for each request it lets finish (CVE-2023-44487).
 _FREE_RESETS = 200
+
+
+#: So much of a body is read before a core is taken; see ``await_small_body``.
+_SMALL_BODY = 65536
+_LEAST_RATE = 1024
+#: Bytes of a list of fields, with what HPACK counts for each (RFC 7541 §4.1): longer
+#: ones end the connection, shorter ones, if they are too long, get a 431.
+_MOST_FIELD_BYTES = 65536
+#: Characters of a refusal that the log and the peer are told.
+_TOLD = 160
+
+
+class StreamExchange(Exchange):
+    """An exchange on a stream that may be reset while it waits for a core."""
+
+    __slots__ = ()
+
+    def choose(self) -> Any:
+        if self.connection.stream.has_failed:  # type: ignore[attr-defined]
+            raise Disconnected("the client reset the stream")
+        return super().choose()
 
 
 class RequestConnection(Connection):
@@ -76,6 +97,11 @@ class Session:
         self._resets = 0
         self._finished = 0
         self._is_over = False
+        self._has_client_left = False
+        #: When what has begun to come, a frame or a head, must be there whole.
+        self._whole_until = 0.0
+        #: Seconds that a client may take nothing, 0 for ever.
+        self.write_timeout = connection.limits.write_timeout
 
     # The connection
 
@@ -92,6 +118,9 @@ class Session:
                     ),
                 },
             )
+            self._h2.decoder.max_header_list_size = max(
+                _MOST_FIELD_BYTES, 2 * self._connection.limits.head_bytes
+            )
             self._h2.initiate_connection()
             self._h2.increment_flow_control_window(_CONNECTION_WINDOW - 65535)
             self._read()
@@ -107,11 +136,11 @@ class Session:
         connection = self._connection
         while True:
             try:
-                self._guard.look(received)
+                self._guard.look(received, self._site.clock.now)
                 events = self._h2.receive_data(received) if received else []
-            except RemoteProtocolError as exc:
+            except FrameError as exc:
                 self._report_bad(exc)
-                self._h2.close_connection(h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
+                self._h2.close_connection(h2.errors.ErrorCodes(exc.code))
                 self._flush_nowait()
                 return
             except h2.exceptions.ProtocolError as exc:
@@ -129,22 +158,43 @@ class Session:
                 self._sent_all.wait()
             if self._is_over:
                 return
-            connection.idle = not self._channels
-            clock = self._site.clock
-            # While requests run, it is theirs to say how long they wait.
-            stream.deadline = (
-                clock.now + connection.limits.keepalive_timeout
-                if connection.idle
-                else 0.0
-            )
-            received = stream.recv(READ_SIZE)
+            # Who always has another frame is not the only one to be served.
+            stream.let_others_run()
+            self._set_deadline()
+            try:
+                received = stream.recv(READ_SIZE)
+            except PeerTimeout:
+                self._h2.close_connection()
+                self._flush_nowait()
+                return
             connection.idle = False
             if not received:
                 return
 
+    def _set_deadline(self) -> None:
+        """Say when the next bytes must come, and whether the connection is idle."""
+        stream = self._stream
+        is_idle = not self._channels
+        self._connection.idle = is_idle and not self._guard.is_within
+        if not is_idle:
+            # While requests run, it is theirs to say how long they wait.
+            self._whole_until = stream.deadline = 0.0
+            return
+        now = self._site.clock.now
+        limits = self._connection.limits
+        if not self._guard.is_within:
+            self._whole_until = 0.0
+            stream.deadline = now + limits.keepalive_timeout
+            return
+        if not self._whole_until:
+            self._whole_until = now + limits.head_timeout
+        stream.deadline = self._whole_until
+
     def _report_bad(self, exc: Exception) -> None:
         peer = self._connection.environ.get("REMOTE_ADDR", "?")
-        self._site.report(f"bad HTTP/2 from {peer}: {exc}")
+        # h2 quotes octets as they came; a line of the log is one line.
+        told = str(exc)[:_TOLD].encode("unicode_escape").decode("ascii")
+        self._site.report(f"bad HTTP/2 from {peer}: {told}")
 
     def _dispatch(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RequestReceived):
@@ -167,6 +217,7 @@ class Session:
         elif isinstance(event, h2.events.RemoteSettingsChanged):
             self._wake_all()
         elif isinstance(event, h2.events.ConnectionTerminated):
+            self._has_client_left = True
             self._is_over = not self._channels
 
     def _wake_all(self) -> None:
@@ -226,12 +277,16 @@ class Session:
         try:
             try:
                 exchange = self._exchange(request, channel, fields, has_body)
+                self._await_small_body(exchange, channel)
             except RemoteProtocolError as error:
                 exchange = Exchange(self._site, request, request.environ.copy())
                 exchange.protocol = "HTTP/2.0"
-                self._site.report(f"bad HTTP/2 request: {error}")
-                exchange.respond_error(error.status, str(error))
+                message = str(error)[:_TOLD]
+                self._site.report(f"bad HTTP/2 request: {message}")
+                exchange.respond_error(error.status, message)
             else:
+                if channel.has_failed:
+                    return  # reset before it began
                 request.run(exchange)
             channel.is_whole = exchange.complete and channel.may_end
             self._end(channel)
@@ -249,9 +304,16 @@ class Session:
     ) -> Exchange:
         site = self._site
         environ: dict[str, Any] = request.environ.copy()
-        length, _ = site.parser.parse(request_head(fields), environ)
+        head = request_head(fields)
+        most = request.limits.head_bytes
+        if len(head) > most:
+            raise RemoteProtocolError(f"request head longer than {most} bytes", 431)
+        length, _ = site.parser.parse(head, environ)
+        if length and not has_body:
+            # RFC 9113 §8.1.1; a backend that is told so would wait for it.
+            raise RemoteProtocolError(f"no body where {length} bytes were announced")
         environ["SERVER_PROTOCOL"] = "HTTP/2.0"
-        exchange = Exchange(site, request, environ)
+        exchange = StreamExchange(site, request, environ)
         exchange.protocol = "HTTP/2.0"
         request.is_head = environ["REQUEST_METHOD"] == "HEAD"
         limit = request.limits.body_bytes
@@ -278,6 +340,23 @@ class Session:
                 environ["wsgi.url_scheme"] = scheme
         return exchange
 
+    def _await_small_body(self, exchange: Exchange, channel: Channel) -> None:
+        """Wait for a body that is announced, or its beginning, as for HTTP/1.1.
+
+        Until then the request holds no core. Raises RemoteProtocolError.
+        """
+        length = int(str(exchange.environ.get("CONTENT_LENGTH") or 0))
+        if exchange.input is None or not length:
+            return
+        wanted = min(length, _SMALL_BODY)
+        timeout = self._connection.limits.body_timeout + wanted / _LEAST_RATE
+        try:
+            channel.await_body(wanted, self._site.clock.now + timeout)
+        except PeerTimeout:
+            raise RemoteProtocolError(
+                "request body not complete in time", 408
+            ) from None
+
     def _end(self, channel: Channel) -> None:
         """End the stream: as it should, or so that the client sees it did not."""
         try:
@@ -297,13 +376,16 @@ class Session:
     def _forget(self, channel: Channel) -> None:
         channel.close()
         self._channels.pop(channel.number, None)
-        self._finished += 1
+        if not channel.has_failed:
+            self._finished += 1
         if channel.unacknowledged:
             counted, channel.unacknowledged = channel.unacknowledged, 0
             self.acknowledge(channel.number, counted)
         if not self._channels:
             self._none_left.set()
-            if self._site.draining and not self._is_over:
+            self._set_deadline()
+            is_last = self._site.draining or self._has_client_left
+            if is_last and not self._is_over:
                 self._is_over = True
                 self._say_goodbye()
 
@@ -320,11 +402,6 @@ class Session:
     def now(self) -> float:
         """The time of deadlines."""
         return self._site.clock.now
-
-    def write_deadline(self) -> float:
-        """When a client that takes nothing is given up, from now."""
-        timeout = self._connection.limits.write_timeout
-        return self._site.clock.now + timeout if timeout else 0.0
 
     def let_others_run(self) -> None:
         """Give the other greenlets a turn. Raises Disconnected."""
@@ -357,6 +434,7 @@ class Session:
         except h2.exceptions.ProtocolError as exc:
             raise Disconnected(f"the stream is closed: {exc}") from exc
         self._outgoing += self._h2.data_to_send()
+        self._guard.taken(room)
         self._flush_soon()
         return room
 

@@ -43,6 +43,7 @@ def test_the_authority_counts_if_host_says_otherwise() -> None:
         (b"x", b"a\r\nx-evil: 1"),
         (b"x", b"a\nb"),
         (b"x\r\ny", b"a"),
+        (b"host:evil", b"a"),
     ],
 )
 def test_what_smuggles_is_refused(field: Field) -> None:
@@ -63,3 +64,19 @@ def test_a_response_is_taken_apart() -> None:
         (b"x-name", b"a: b"),
         (b"empty", b""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (b":path", b"http://evil.test/"),
+        (b":path", b"x"),
+        (b":path", b"*x"),
+        (b":scheme", b"ftp"),
+        (b":scheme", b"http://evil.test/?"),
+    ],
+)
+def test_a_line_that_http2_cannot_have_is_refused(name: bytes, value: bytes) -> None:
+    fields = [(key, value if key == name else text) for key, text in BASE]
+    with pytest.raises(RemoteProtocolError):
+        request_head(fields)
