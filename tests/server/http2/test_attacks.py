@@ -21,10 +21,10 @@ import h2.events
 
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.routers.routes import Routes, StaticNodes
-from geuwsgi.server.edges import Edge
 from geuwsgi.server.fronting import Fronting
 from geuwsgi.server.http2.guard import PREFACE
 from geuwsgi.server.slowbodies import SlowBodies
+from geuwsgi.server.specialedges import SpecialEdge
 from geuwsgi.worker.endpoint import Endpoint
 from tests.fuzz.http2 import (
     CONTINUATION,
@@ -54,7 +54,7 @@ class Site:
         self.go_on = gevent.event.Event()
         self.made = routed(app=self._answer)
         endpoint: Endpoint = self.made.server._endpoints[0]
-        endpoint._edge = Edge(speaks_http2=True)
+        endpoint._edge = SpecialEdge(speaks_http2=True)
         endpoint._limits = replace(endpoint._limits, **limits)  # type: ignore[arg-type]
         self.address: tuple[str, int] = self.made.address
         self.cores = self.made.server.site.cores
