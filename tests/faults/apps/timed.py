@@ -8,15 +8,13 @@ from typing import Any
 
 import gevent
 import uwsgi
-import uwsgidecorators
 
 DIRECTORY = Path(__file__).parent
 
 
-@uwsgidecorators.spool
-def note(arguments: dict[str, str]) -> int:
-    with open(DIRECTORY / "spooled", "a") as file:
-        file.write(f"{arguments['name']}\n")
+def note(arguments: dict[Any, bytes]) -> int:
+    with open(DIRECTORY / "spooled", "ab") as file:
+        file.write(arguments[b"name"] + b"\n")
     return int(uwsgi.SPOOL_OK)
 
 
@@ -25,6 +23,7 @@ def tick(_: int) -> None:
         file.write("t")
 
 
+uwsgi.spooler = note
 uwsgi.register_signal(7, "", tick)
 uwsgi.add_timer(7, 1)
 
@@ -41,7 +40,7 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     elif path == "/sleep":
         gevent.sleep(float(query))
     elif path == "/spool":
-        note.spool({b"name": query.encode()})
+        uwsgi.spool({b"name": query.encode()})
     elif path == "/pid":
         body = str(os.getpid()).encode()
     start_response("200 OK", [("Content-Type", "text/plain")])
