@@ -8,7 +8,7 @@ import sys
 
 def log(line: str) -> None:
     """Write a line where the log goes, in one piece."""
-    # A full disk must not end the site.
-    with contextlib.suppress(OSError):
+    # A full disk must not end the site, nor an application that closed or replaced it.
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

@@ -189,8 +189,8 @@ class Site:
         try:
             sys.stderr.write(text)
             sys.stderr.flush()
-        except (OSError, ValueError):
-            # Closed by the application, or nothing left on the disk. A request must
-            # not fail because nobody can be told about it.
+        except Exception:
+            # Closed or replaced by the application, or nothing left on the disk. A
+            # request must not fail because nobody can be told about it.
             with contextlib.suppress(OSError):
                 os.write(2, text.encode("utf-8", "replace"))

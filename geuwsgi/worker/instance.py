@@ -301,6 +301,7 @@ class Instance:
             edges=self._edges,
             request_log_fd=self.boot.request_log_fd,
         )
+        server.retire = retire
         server.site.exception_seen = exception_watch(self.settings.wsgi, retire)
         if getattr(self._module, "after_req_hook", None) is not None:
             server.site.request_ended = partial(self._call_hook, "after_req_hook")

@@ -18,6 +18,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -25,6 +26,7 @@ import gevent.event
 import gevent.queue
 
 from geuwsgi.errors import StartupError
+from geuwsgi.log.stderr import log
 from geuwsgi.shared.scoreboard import (
     CONNECTIONS,
     CORES_BUSY,
@@ -120,7 +122,10 @@ class Life:
         # the application made at import keep the hub they were made in.
         old_hub = gevent.get_hub()
         old_hub.destroy(destroy_loop=True)
-        old_hub.loop = gevent.get_hub().loop
+        hub = gevent.get_hub()
+        old_hub.loop = hub.loop
+        see = partial(self._saw_error, hub.handle_system_error)
+        hub.handle_system_error = see  # type: ignore[method-assign]
         self._endings: gevent.queue.SimpleQueue[Any] = gevent.queue.SimpleQueue()
         self._let_serve = gevent.event.Event()
         instance, order = self._instance, self._order
@@ -259,7 +264,7 @@ class Life:
 
     def _leave_sockets(self) -> None:
         """Whoever starts the site again needs its ports now, not when all is over."""
-        _print_line(f"the master is gone: {self._order} (pid: {os.getpid()}) ends too")
+        log(f"the master is gone: {self._order} (pid: {os.getpid()}) ends too")
         if self._server is not None:
             self._server.stop_accepting()
         gevent.get_hub().loop.run_callback(self._instance.leave_sockets, self._server)
@@ -293,6 +298,23 @@ class Life:
             with contextlib.suppress(MasterGone):
                 self._control.send(kind, **fields)
 
+    def _saw_error(
+        self,
+        end_at_once: Callable[..., object],
+        kind: type[BaseException],
+        error: BaseException,
+        traceback: object = None,
+    ) -> None:
+        """Part with a process in whose hub something was raised that shall end it.
+
+        A greenlet of the application that exits, a handler of signals that raises: the
+        others' requests are not lost for that. Called in the hub.
+        """
+        if str(error).startswith("(libev)"):
+            end_at_once(kind, error, traceback)  # it is the loop that works no more
+        else:
+            gevent.spawn(self.retire, f"{kind.__name__} outside of any request")
+
     # -- signals -----------------------------------------------------------------------
 
     def _install_signals(self) -> None:
@@ -307,7 +329,7 @@ class Life:
         prefix = self._instance.settings.workers.py_tracebacker
         if prefix and self._order.role == "worker":
             self._tracebacker = Tracebacker(
-                f"{prefix}{self._order.number}", reporter.report, _print_line
+                f"{prefix}{self._order.number}", reporter.report, log
             )
             self._tracebacker.start()
         on(signal.SIGHUP, lambda: self.retire("SIGHUP"))
@@ -394,17 +416,14 @@ class Life:
         if not last_words.ready():
             print("exit hooks take too long, and are cut", file=sys.stderr)
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
+            # What the application has put there may be anything.
+            with contextlib.suppress(Exception):
                 stream.flush()
 
     def _run_exit_hooks(self) -> None:
         self._instance.run_atexit_hook()
         if not self._instance.settings.process.skip_atexit:
             atexit._run_exitfuncs()
-
-
-def _print_line(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _is_orphan(master_pid: int, limit_s: float = 0.5) -> bool:

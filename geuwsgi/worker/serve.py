@@ -6,12 +6,14 @@ one timer a worker, which is the only clock its deadlines have.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from _socket import socketpair
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -63,6 +65,10 @@ _WARN_EVERY = 10.0
 
 #: Milliseconds after which a worker without a heartbeat is not waited for.
 _SILENCE_MS = 2500
+
+# A worker that can accept nothing for so many seconds, and not because of its clients,
+# asks for a successor.
+_LEAK_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,9 @@ class Server:
         self._is_copy = False
         self._stopped_accepting = True
         self._accept_errors = 0.0
+        self._failing_since = 0.0
+        #: Asks for a successor, and says why.
+        self.retire: Callable[[str], object] = lambda why: None
         self._box: Any = None
         self._crowd: Crowd | None = None
         self._refusals = Refusals()
@@ -342,13 +351,24 @@ class Server:
         return mine - 1 - least
 
     def _accept_failed(self, exc: OSError) -> None:
+        now = self.clock.now
+        if now - self._accept_errors >= 3.0:
+            self._failing_since = now
         # Once a second is enough to say that descriptors are used up.
-        if self.clock.now - self._accept_errors >= 1.0:
-            self._accept_errors = self.clock.now
+        if now - self._accept_errors >= 1.0:
+            self._accept_errors = now
             self.site.report(
                 f"cannot accept connections: {exc.strerror} "
                 f"({len(self.site.connections)} are open)"
             )
+        if (
+            now - self._failing_since >= _LEAK_S
+            and exc.errno == errno.EMFILE
+            # Else clients have them, and would have the successor's as well.
+            and len(self.site.connections) < getrlimit(RLIMIT_NOFILE)[0] // 2
+        ):
+            self._failing_since = now
+            self.retire("the application has used up the descriptors")
 
     def _pause(self) -> None:
         for acceptor in self._acceptors:

@@ -49,26 +49,29 @@ _PLAIN_SOCKET: type[socket.socket] = monkey.get_original("socket", "socket")
 
 def run(boot_fd: int) -> NoReturn:
     """Live as the record behind ``boot_fd`` says, then exit the process."""
-    boot = Boot.read(boot_fd)
-    forgive()
+    status = 1
     try:
-        instance = Instance(boot)
-        status = (
-            _be_lone(instance) if boot.control_fd == NO_FD else _be_template(instance)
-        )
-    except StartupError as exc:
-        print(f"{exc}", file=sys.stderr, flush=True)
-        status = exc.exit_status
+        status = _live(Boot.read(boot_fd))
     except GeuwsgiError as exc:
         print(f"{exc}", file=sys.stderr, flush=True)
-        status = 1
+        if isinstance(exc, StartupError):
+            status = exc.exit_status
     except BaseException:
         traceback.print_exc()
-        status = 1
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)
+    finally:
+        # Whatever the application has put in the place of these streams: the
+        # interpreter must not go on to wait for its threads.
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+        with contextlib.suppress(Exception):
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _live(boot: Boot) -> int:
+    forgive()
+    instance = Instance(boot)
+    return _be_lone(instance) if boot.control_fd == NO_FD else _be_template(instance)
 
 
 def _be_lone(instance: Instance) -> int:
