@@ -54,7 +54,9 @@ def write_files(texts: Sequence[str]) -> None:
         if not equals:
             raise StartupError(f"file-write needs path=content: {text!r}")
         try:
-            with open(path, "w") as file:
+            # Whatever the umask allows: never for others to write.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+            with os.fdopen(os.open(path, flags, 0o644), "w") as file:
                 file.write(content)
         except OSError as exc:
             raise StartupError(f"file-write: {path}: {exc.strerror}") from exc

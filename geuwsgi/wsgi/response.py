@@ -96,7 +96,10 @@ class HeadRenderer:
             return known
         head = self._render(status, headers)
         # A cookie is one client's: nothing to find again, and a secret to forget.
-        if len(head.start) <= _REMEMBERED_BYTES and b"Set-Cookie:" not in head.start:
+        if (
+            len(head.start) <= _REMEMBERED_BYTES
+            and b"set-cookie:" not in head.start.lower()
+        ):
             if len(self._heads) >= _REMEMBERED_HEADS:
                 self._heads.clear()
             self._heads[key] = head
