@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from geuwsgi.config import Configuration, Exit, SystemHost, load
 from geuwsgi.config.queries import answer, answer_from
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sub_command = _SUB_COMMANDS.get(arguments[0]) if arguments else None
         if sub_command is not None:
             return sub_command(arguments[1:])
-        return _serve(arguments)
+        return _serve(arguments, is_own_process=argv is None)
     except ConfigErrors as exc:
         for error in exc.errors:
             _complain(str(error))
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _serve(arguments: list[str]) -> int:
+def _serve(arguments: list[str], *, is_own_process: bool) -> int:
     if not arguments and not any(name.startswith("UWSGI_") for name in os.environ):
         _complain("nothing to do: name a configuration or options (see --help)")
         return 1
@@ -67,15 +68,17 @@ def _serve(arguments: list[str]) -> int:
     run_command = find_command(configuration)
     if run_command is not None:
         return run_command()
-    return _launch(command, configuration)
+    return _launch(command, configuration, is_own_process=is_own_process)
 
 
-def _launch(command: Command, configuration: Configuration) -> int:
+def _launch(
+    command: Command, configuration: Configuration, *, is_own_process: bool
+) -> int:
     """Run the instance, and if it fails, the one of ``fallback-config``."""
     forgive()
     fallback = configuration.settings.reload.fallback_config
     try:
-        status = launch(command, configuration)
+        status = launch(command, configuration, _be_worker if is_own_process else None)
     except StartupError as exc:
         if not fallback or exc.exit_status != 1:
             raise
@@ -83,8 +86,14 @@ def _launch(command: Command, configuration: Configuration) -> int:
         status = 1
     if status == 1 and fallback:
         _complain(f"the instance failed; starting with fallback-config {fallback}")
-        return _serve(["--config", fallback])
+        return _serve(["--config", fallback], is_own_process=False)
     return status
+
+
+def _be_worker(boot_fd: int) -> NoReturn:
+    from geuwsgi.worker.start import main
+
+    main(boot_fd)
 
 
 def _cache(arguments: Sequence[str]) -> int:

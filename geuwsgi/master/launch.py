@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -29,6 +29,7 @@ from geuwsgi.master.prepared import (
     hold_certificates,
     prepare,
 )
+from geuwsgi.master.staying import forget_start, may_stay
 from geuwsgi.master.steps import take_locks, write_files
 from geuwsgi.net.inherited import (
     InheritedSocket,
@@ -66,11 +67,17 @@ class Command:
         return load(self.argv, self.environ)
 
 
-def launch(command: Command, configuration: Configuration) -> int:
+#: Is told the descriptor of a boot record.
+BeWorker = Callable[[int], NoReturn]
+
+
+def launch(
+    command: Command, configuration: Configuration, be_worker: BeWorker | None = None
+) -> int:
     """Run the instance that ``configuration`` describes; return the exit status.
 
     Raises a GeuwsgiError if it cannot start. A lone worker replaces this process, and
-    nothing is returned.
+    nothing is returned: by calling ``be_worker`` where that does.
     """
     process = configuration.settings.process
     if process.immediate_uid or process.immediate_gid:
@@ -92,7 +99,7 @@ def launch(command: Command, configuration: Configuration) -> int:
     try:
         output = _open_output(configuration.settings)
         try:
-            status = _Launch(command, configuration, output, launcher).run()
+            status = _Launch(command, configuration, output, launcher, be_worker).run()
         except GeuwsgiError as exc:
             log(str(exc))  # where the log is, which may not be where the user sits
             status = exc.exit_status if isinstance(exc, StartupError) else 1
@@ -145,6 +152,7 @@ class _Launch:
     configuration: Configuration
     output: Output
     launcher: Launcher | None
+    be_worker: BeWorker | None = None
     pidfiles: list[PidFile] = field(default_factory=list)
     held: list[InheritedSocket] = field(default_factory=list)
 
@@ -316,7 +324,7 @@ class _Launch:
         self._become_worker(first, code)
 
     def _become_worker(self, first: Prepared, shell: str | None = None) -> NoReturn:
-        """Be the only process, in a fresh interpreter."""
+        """Be the only process, in an interpreter that is fresh or as good as that."""
         self._release()
         boot = Boot(
             generation=first.number,
@@ -333,11 +341,22 @@ class _Launch:
             shell=shell,
         )
         boot_fd = boot.write()
-        for fileno in (boot_fd, *first.descriptors()):
-            os.set_inheritable(fileno, True)
         sys.stdout.flush()
         sys.stderr.flush()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        directory = self.command.directory
+        if (
+            self.be_worker is not None
+            and shell is None
+            and may_stay(first.settings, first.commons, first.environ, directory)
+        ):
+            forget_start(directory)
+            self.output.close()
+            for passed in self.held:
+                os.close(passed.fd)
+            self.be_worker(boot_fd)
+        for fileno in (boot_fd, *first.descriptors()):
+            os.set_inheritable(fileno, True)
         arguments = interpreter_arguments(
             boot_fd, is_template=False, optimize=first.settings.python.optimize
         )

@@ -1,7 +1,8 @@
 """The first code of a fresh interpreter: patch, then everything else.
 
 Nothing is imported here before gevent has patched the standard library, so that no
-module of geuwsgi or of the application holds an unpatched lock or socket.
+module of the application holds an unpatched lock or socket. (Those of geuwsgi that a
+lone worker has imported before hold none.)
 """
 
 from __future__ import annotations
