@@ -60,6 +60,10 @@ class DeflateSettings:
     context_takeover: bool = False
     threshold: int = 256  # messages shorter than this are sent as they are
 
+    def negotiate(self, header: str) -> DeflateAgreement | None:
+        """See the function."""
+        return negotiate(header, self)
+
 
 @dataclass(frozen=True)
 class DeflateAgreement:

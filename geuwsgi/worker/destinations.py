@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import ConfigError
 from geuwsgi.routers.nodes import Table, find_algorithm
-from geuwsgi.routers.plan import RouterOptions, own_socket
+from geuwsgi.routers.options import RouterOptions
+from geuwsgi.routers.plan import own_socket
 from geuwsgi.routers.routes import (
     Finder,
     NamedNodes,

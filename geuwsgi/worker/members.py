@@ -15,7 +15,6 @@ from geuwsgi.background.counts import mule_programs, spooler_directory
 from geuwsgi.background.inbox import Serving, WithSignals
 from geuwsgi.background.member import message_boxes, signal_boxes
 from geuwsgi.background.mules import MessageWaiter, Mule, MuleTask
-from geuwsgi.background.services import Packets, parse_network
 from geuwsgi.background.spooler.process import Spooler, SpoolerOptions
 from geuwsgi.shared.scoreboard import SIGNALS, ScoreboardSlot
 from geuwsgi.worker.modifiers import modifiers_of
@@ -52,8 +51,12 @@ def with_signals(
 
 def answer_packets(server: Server, context: ApiContext) -> None:
     """Have a worker's uwsgi sockets answer for caches, remote calls and signals."""
-    commons = context.commons
     allowed = context.configuration.settings.shared.services_for
+    if not allowed and all(one.protocol != "uwsgi" for one in context.listeners):
+        return
+    from geuwsgi.background.services import Packets, parse_network
+
+    commons = context.commons
     packets = Packets(
         caches=commons.caches,
         rpc=context.background.rpc,

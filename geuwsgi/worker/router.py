@@ -24,9 +24,9 @@ from geuwsgi.net.tlsoptions import server_contexts
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.protocol.forwarded import TrustedProxies
 from geuwsgi.routers.nodes import Table
+from geuwsgi.routers.options import RouterOptions
 from geuwsgi.routers.plan import (
     Place,
-    RouterOptions,
     for_router,
     origin_of,
     router_places,

@@ -82,8 +82,21 @@ def may_have_plugins(search_path: Iterable[str], finders: Iterable[object]) -> b
             if name.endswith((".dist-info", ".egg-info")) or name == "EGG-INFO":
                 try:
                     with open(f"{directory}/{name}/entry_points.txt", "rb") as file:
-                        if b"gevent.plugins" in file.read():
+                        if _names_plugins(file.read()):
                             return True
                 except OSError:
                     continue
+    return False
+
+
+def _names_plugins(entry_points: bytes) -> bool:
+    # gevent has one itself, for those who patch signal but not os.
+    is_gevents = False
+    for line in entry_points.splitlines() if b"gevent.plugins" in entry_points else ():
+        if line.startswith(b"["):
+            is_gevents = line.startswith(b"[gevent.plugins")
+            continue
+        target = line.partition(b"=")[2].strip()
+        if is_gevents and target and not target.startswith(b"gevent."):
+            return True
     return False

@@ -11,8 +11,8 @@ import pytest
 from geuwsgi.config import Configuration, load
 from geuwsgi.errors import ConfigError
 from geuwsgi.routers.announcing import targets_of
+from geuwsgi.routers.options import RouterOptions
 from geuwsgi.routers.plan import (
-    RouterOptions,
     active_kinds,
     check_plan,
     for_workers,

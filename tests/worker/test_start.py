@@ -13,6 +13,14 @@ from geuwsgi.worker.start import may_have_plugins
 
 _PLUGIN = "[gevent.plugins.monkey.will_patch_all]\nown = own_plugin:hear\n"
 
+_GEVENTS_OWN = """
+[gevent.plugins.monkey.will_patch_all]
+signal_os_incompat = gevent.monkey:_subscribe_signal_os
+
+[console_scripts]
+gevent-tool = tool:main
+"""
+
 
 def _install(directory: Path, name: str, entry_points: str) -> None:
     (directory / name).mkdir()
@@ -28,6 +36,7 @@ def test_a_plugin_for_gevents_patching_is_found(tmp_path: Path, name: str) -> No
 
 def test_other_entry_points_are_no_plugins(tmp_path: Path) -> None:
     _install(tmp_path, "own-1.dist-info", "[console_scripts]\nown = own:main\n")
+    _install(tmp_path, "gevent-1.dist-info", _GEVENTS_OWN)
     assert not may_have_plugins(["", str(tmp_path), "/nowhere"], [PathFinder])
 
 
@@ -40,6 +49,12 @@ def test_what_a_look_at_directories_does_not_tell_may_have_plugins(
     (tmp_path / "own.zip").touch()
     assert may_have_plugins([str(tmp_path / "own.zip")], [PathFinder])
     assert may_have_plugins([], [PathFinder, Finder()])
+
+
+def test_a_plugin_beside_gevents_own_is_found(tmp_path: Path) -> None:
+    beside = _GEVENTS_OWN.replace("\n\n", "\nown = own:hear\n\n")
+    _install(tmp_path, "own-1.dist-info", beside)
+    assert may_have_plugins([str(tmp_path)], [PathFinder])
 
 
 @pytest.mark.parametrize("is_there", [True, False])

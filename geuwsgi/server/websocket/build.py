@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from geuwsgi.protocol.websocket_deflate import DeflateSettings
 from geuwsgi.server.websocket.registry import WebSockets
 from geuwsgi.server.websocket.settings import WebSocketSettings
 
@@ -17,6 +16,8 @@ def build_websockets(options: Websockets) -> WebSockets:
     """Return what looks after the websockets of one worker."""
     deflate = None
     if options.websocket_deflate:
+        from geuwsgi.protocol.websocket_deflate import DeflateSettings
+
         deflate = DeflateSettings(
             window_bits=options.websocket_deflate_bits,
             memory_level=options.websocket_deflate_memory,

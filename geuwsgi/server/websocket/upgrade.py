@@ -23,7 +23,6 @@ from geuwsgi.protocol.websocket import (
     NORMAL_CLOSURE,
     MessageDecoder,
 )
-from geuwsgi.protocol.websocket_deflate import DeflateAgreement, negotiate
 from geuwsgi.protocol.websocket_handshake import (
     HandshakeRefused,
     accept_value,
@@ -43,6 +42,7 @@ except ImportError:
     OpenWebSocket = WebSocket
 
 if TYPE_CHECKING:
+    from geuwsgi.protocol.websocket_deflate import DeflateAgreement
     from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.websocket.registry import WebSockets
 
@@ -211,7 +211,7 @@ class Upgrade:
         header = self.environ.get("HTTP_SEC_WEBSOCKET_EXTENSIONS")
         if deflate is None or header is None:
             return None
-        return negotiate(str(header), deflate)
+        return deflate.negotiate(str(header))
 
     def _refuse(self, exchange: Exchange, error: RemoteProtocolError) -> None:
         """Answer in place of the application, whatever it may still say."""
