@@ -15,7 +15,12 @@ import geuwsgi
 from geuwsgi.config.build import compiled_modules, describe_build
 
 TREE = Path(__file__).parents[1]
-DECLARED = sorted((TREE / "geuwsgi").rglob("*.pxd"))
+# Those beside a .pyx are for other modules that are compiled, too.
+DECLARED = sorted(
+    path
+    for path in (TREE / "geuwsgi").rglob("*.pxd")
+    if path.with_suffix(".py").exists()
+)
 MODULES = {".".join(path.relative_to(TREE).with_suffix("").parts) for path in DECLARED}
 WEBSOCKET = {name for name in MODULES if ".websocket" in name}
 PATH = MODULES - WEBSOCKET - {"geuwsgi.protocol.uwsgi"}
