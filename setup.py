@@ -41,6 +41,7 @@ PATH = (
     "geuwsgi.server.httpconnection",
     "geuwsgi.server.site",
     "geuwsgi.server.uwsgiconnection",
+    "geuwsgi.worker.endpoint",
     "geuwsgi.wsgi.response",
 )
 WEBSOCKET = (

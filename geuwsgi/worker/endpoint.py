@@ -45,10 +45,12 @@ class Endpoint:
         "_environ",
         "_front",
         "_index",
+        "_is_plain",
         "_is_unix",
         "_last_address",
         "_limits",
         "_site",
+        "_unix_environ",
         "family",
     )
 
@@ -61,6 +63,7 @@ class Endpoint:
         self._site = site
         self.family = listener.socket.family
         self._is_unix = self.family == socket.AF_UNIX
+        self._is_plain = edge is PLAIN
         self._last_address = ""
         self._environ: dict[str, object] | None = None
         self._front = _front_kind(listener.protocol)
@@ -74,6 +77,8 @@ class Endpoint:
                 "SCRIPT_NAME": "",
                 **edge.environ,
             }
+        #: What connections over a Unix socket share.
+        self._unix_environ = {**(self._environ or {}), "REMOTE_ADDR": _NO_ADDRESS}
 
     @property
     def has_direct_peers(self) -> bool:
@@ -91,24 +96,34 @@ class Endpoint:
 
     def accept(self, sock: Accepted, address: Any) -> Connection:
         """Return the connection of a socket that accept() has just returned."""
-        if self._environ is None:
-            return self._connection(sock, {})
-        if self._is_unix:
-            return self._connection(sock, {"REMOTE_ADDR": _NO_ADDRESS})
-        port = str(address[1])
-        if self._edge is PLAIN:
-            # Nothing will be known of the peer but its address.
-            site, limits = self._site, self._limits
-            stream = Stream(sock, site.hub, site.clock, limits.write_timeout)
-            connection = HttpConnection(site, stream, self._environ, limits)
+        if not self._is_plain:
+            return self._connection(sock, self._peer(address))
+        # Nothing will be known of the peer but its address.
+        site = self._site
+        limits = self._limits
+        environ = self._environ
+        stream = Stream(sock, site.hub, site.clock, limits.write_timeout)
+        connection: Connection
+        if environ is None:
+            connection = self._front(site, stream, site.base_environ, limits)
+        elif self._is_unix:
+            connection = HttpConnection(site, stream, self._unix_environ, limits)
+        else:
+            connection = HttpConnection(site, stream, environ, limits)
             if address[0] != self._last_address:
                 self._last_address = address[0]
             # One text for all connections of a front server.
             connection.peer_address = self._last_address
-            connection.peer_port = port
-            connection.listener = self._index
-            return connection
-        return self._connection(sock, {"REMOTE_ADDR": address[0], "REMOTE_PORT": port})
+            connection.peer_port = str(address[1])
+        connection.listener = self._index
+        return connection
+
+    def _peer(self, address: Any) -> dict[str, str]:
+        if self._environ is None:
+            return {}
+        if self._is_unix:
+            return {"REMOTE_ADDR": _NO_ADDRESS}
+        return {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
 
     def adopt(self, handover: Handover) -> Connection:
         """Return the connection that a sibling has given away."""
