@@ -23,6 +23,8 @@ cdef class MessageDecoder:
     cdef bytes _pending_text
 
     cpdef feed(self, data)
+    @cython.locals(data=bytes, pos=Py_ssize_t)
+    cpdef bint has_message(self) except -1
     @cython.locals(data=bytes, pos=Py_ssize_t, size=Py_ssize_t, first=int, length=int, end=Py_ssize_t)
     cpdef next(self)
 

@@ -160,14 +160,6 @@ class MessageDecoder:
             self._data = self._data[self._pos :] + data
         self._pos = 0
 
-    def take_back(self) -> int:
-        """Forget the fed bytes that ``next`` has not consumed; return their number.
-
-        For a caller that only peeked at the socket and wants to leave there what
-        lies behind a message.
-        """
-        return len(self.take_unread())
-
     def take_unread(self) -> bytes:
         """Forget the fed bytes that ``next`` has not consumed; return them."""
         unread = self._data[self._pos :]
@@ -175,10 +167,17 @@ class MessageDecoder:
         self._pos = 0
         return unread
 
-    @property
-    def has_unread(self) -> bool:
-        """Whether fed bytes are waiting that ``next`` has not looked at."""
-        return self._pos < len(self._data)
+    def has_message(self) -> bool:
+        """Whether one more message surely is there, short and whole, text or not."""
+        data = self._data
+        pos = self._pos
+        return (
+            pos + 6 <= len(data)
+            and self._state == _BETWEEN_MESSAGES
+            and _TEXT_FRAME <= data[pos] <= _BINARY_FRAME
+            and _MASKED <= data[pos + 1] < _MASKED + 126
+            and pos + 6 + data[pos + 1] - _MASKED <= len(data)
+        )
 
     def next(self) -> int:
         """Return the kind of the next message or control frame, or NEED_DATA.
@@ -222,7 +221,7 @@ class MessageDecoder:
                 return NEED_DATA
             if self._fin:
                 return self._end_message()
-        return PAUSED if self.has_unread else self._need_data()
+        return PAUSED if self._pos < len(self._data) else self._need_data()
 
     def _read_header(self) -> int:
         """Read a frame header, and the whole frame if it is a control frame.

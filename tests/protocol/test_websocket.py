@@ -330,9 +330,8 @@ def test_unread_bytes_can_be_taken_back() -> None:
     assert decoder.next() == NEED_DATA
     decoder.feed(first[3:] + second[:5])
     assert decoder.next() == TEXT
-    assert decoder.has_unread
-    assert decoder.take_back() == 5
-    assert not decoder.has_unread
+    assert decoder.take_unread() == second[:5]
+    assert decoder.take_unread() == b""
     decoder.feed(second)
     assert (decoder.next(), decoder.payload) == (TEXT, b"second")
 

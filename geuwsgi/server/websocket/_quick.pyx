@@ -55,6 +55,21 @@ cdef enum:
     # Copied behind their head, rather than given to the kernel in two pieces.
     SHORT = 2048
 
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    enum:
+        CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec *time)
+
+
+cdef double now():
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec + time.tv_nsec * 1e-9
+
+
 cdef uint64_t NOT_ASCII = 0x8080808080808080
 cdef unsigned char buffer[BUFFER_SIZE]
 
@@ -83,12 +98,19 @@ cdef class QuickWebSocket(WebSocket):
                 if message is not None:
                     decoder._pos += used
                     self._streak += 1 + <int>(len(message) >> FAIR_SHIFT)
+                    if decoder.has_message():
+                        self._may_hold()
+                    else:
+                        self._hold_until = 0
                     return message
             elif (
                 not self._receiving
                 and type(self._stream) is Stream
                 and not (leave_rest and self.peekable)
             ):
+                self._hold_until = 0
+                if self._outbox.held is not None:
+                    self._outbox.release()
                 message = self._received_message()
                 if message is not None:
                     return message
@@ -133,6 +155,8 @@ cdef class QuickWebSocket(WebSocket):
             return None
         if used < size:
             decoder.feed(PyBytes_FromStringAndSize(<char *>buffer + used, size - used))
+            if decoder.has_message():
+                self._may_hold()
         self._streak = 1 + <int>(len(message) >> FAIR_SHIFT)
         return message
 
@@ -204,6 +228,12 @@ cdef class QuickWebSocket(WebSocket):
             or self._deflater is not None and size >= self._deflater.threshold
         ):
             return WebSocket.send(self, payload, opcode)
+        if outbox.held is not None or self._hold_until:
+            if size <= SHORT and now() < self._hold_until:
+                return WebSocket.send(self, payload, opcode)
+            outbox.release()
+            if outbox.busy:
+                return WebSocket.send(self, payload, opcode)
         octets[0] = 0x80 | <unsigned char>opcode
         if size < 126:
             octets[1] = <unsigned char>size

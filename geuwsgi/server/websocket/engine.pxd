@@ -16,6 +16,7 @@ cdef class WebSocket(Life):
     cdef MessageDecoder _decoder
     cdef object _deflater
     cdef bint _paused
+    cdef double _hold_until
     cdef int _streak
 
     @cython.locals(decoder=MessageDecoder, kind=int, pings=int)
@@ -23,5 +24,7 @@ cdef class WebSocket(Life):
     cdef _check_receiver(self)
     cdef _fill(self)
     cdef _take(self, bytes received)
+    @cython.locals(decoder=MessageDecoder)
     cpdef recv(self, bint leave_rest=*)
+    cdef _may_hold(self)
     cpdef send(self, payload, opcode=*)

@@ -4,11 +4,17 @@
 closing are for any greenlet: one receives at a time, any number send. There is no
 greenlet of its own. Exceptions that others throw into a waiting greenlet
 (``gevent.Timeout``, a kill) pass through and break nothing.
+
+Messages that came together are often answered together. While a further one has been
+received whole, what is sent is held until the last is answered, the greenlet waits for
+anything, or half a millisecond has passed and it sends or receives again: an
+application that computes longer than that for each message finds nothing held.
 """
 
 from __future__ import annotations
 
 import socket
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from gevent import get_hub
@@ -50,6 +56,7 @@ _PING: Final = PING
 _FAIR_STREAK: Final = 64
 _FAIR_SHIFT: Final = 14
 _PINGS_AT_ONCE: Final = 256
+_HOLD_S: Final = 0.0005
 
 
 def _let_others_run() -> None:
@@ -78,6 +85,7 @@ class WebSocket(Life):
         "__weakref__",
         "_decoder",
         "_deflater",
+        "_hold_until",
         "_paused",
         "_streak",
         "opcode",
@@ -102,6 +110,7 @@ class WebSocket(Life):
         self.subprotocol = subprotocol
         self._decoder = decoder
         self._deflater = deflater
+        self._hold_until = 0.0  # 0: what is sent leaves at once
         self._paused = False  # the decoder has more, but others should run first
         self._streak = 0  # messages received without waiting
         self.peekable = peekable
@@ -135,6 +144,7 @@ class WebSocket(Life):
         WebSocketClosed at the end, and LocalProtocolError if another greenlet is
         receiving.
         """
+        decoder = self._decoder
         if self._streak >= _FAIR_STREAK:
             self._streak = 0
             _let_others_run()
@@ -142,7 +152,13 @@ class WebSocket(Life):
             message = self._next_message()
             if message is not None:
                 self._streak += 1 + (len(message) >> _FAIR_SHIFT)
+                if decoder.has_message():
+                    self._may_hold()
+                else:
+                    self._hold_until = 0.0
                 return message
+            self._hold_until = 0.0
+            self._outbox.release()
             if self._state == _CLOSED:
                 raise self._closed()
             if self._paused:
@@ -156,6 +172,14 @@ class WebSocket(Life):
             else:
                 self._fill()
 
+    def _may_hold(self) -> None:
+        """Note that another message follows the one that is returned now."""
+        if self._outbox.held is None:
+            self._hold_until = monotonic() + _HOLD_S
+        elif monotonic() >= self._hold_until:
+            self._outbox.release()
+            self._hold_until = monotonic() + _HOLD_S
+
     def recv_nowait(self) -> bytes | None:
         """Return a message if one is there, else None. Never parks.
 
@@ -163,6 +187,7 @@ class WebSocket(Life):
         ``select`` for the descriptor is told of it. Raises as ``recv`` does.
         """
         self._check_receiver()
+        self._hold_until = 0.0
         message = self._next_of_all()
         if message is not None:
             return message
@@ -291,7 +316,7 @@ class WebSocket(Life):
                 if peeked:
                     decoder.feed(peeked)
                     kind = decoder.next()
-                    left = decoder.take_back() if kind else 0
+                    left = len(decoder.take_unread()) if kind else 0
                     recv(len(peeked) - left)
             except BlockingIOError:
                 return None
@@ -350,7 +375,13 @@ class WebSocket(Life):
         deflater = self._deflater
         try:
             if deflater is None or len(payload) < deflater.threshold:
-                self._outbox.write(encode_frame(opcode, payload))
+                frame = encode_frame(opcode, payload)
+                if not (
+                    self._hold_until
+                    and monotonic() < self._hold_until
+                    and self._outbox.hold(frame)
+                ):
+                    self._outbox.write(frame)
             else:
                 self._send_compressed(deflater, opcode, payload)
         except Disconnected as error:

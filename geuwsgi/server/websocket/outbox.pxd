@@ -6,9 +6,12 @@ cdef class Outbox:
     cdef bytes _close, _pong, _rest
     cdef readonly bint busy
     cdef public bint progress, shut
+    cdef readonly bytearray held
     cdef readonly long long sent
 
     cpdef write(self, bytes frame)
     cpdef write_rest(self, bytes frame, Py_ssize_t sent)
+    cpdef bint hold(self, bytes frame) except -1
+    cpdef release(self)
     cpdef bint push(self, bytes frame) except -1
     cdef bint _write_now(self, bytes frame) except -1

@@ -12,6 +12,10 @@ have no greenlet that could wait, and each kind is bounded:
 - the rest of a frame whose sender was killed in the middle: half a frame would make
   the peer misread everything behind it.
 
+Frames may also be held for a moment, so that answers to messages that came together
+leave together. Every other method sends what is held before anything else, and so does
+the loop as soon as it runs: nothing is held across a wait.
+
 Invariant: a frame is never interrupted by another one.
 """
 
@@ -21,6 +25,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import gevent
+from gevent import get_hub
 from gevent.lock import Semaphore
 
 from geuwsgi.errors import Disconnected
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
 
 #: How much of broadcasts may wait for one slow reader before it is given up.
 BACKLOG_BYTES: Final = 1 << 20
+#: How much is held at most, and how long a frame for that.
+_HELD_BYTES: Final = 16384
+_HELD_FRAME_BYTES: Final = 2048
 
 
 class Outbox:
@@ -52,6 +60,7 @@ class Outbox:
         "_timeout",
         "_turn",
         "busy",
+        "held",
         "progress",
         "sent",
         "shut",
@@ -68,6 +77,8 @@ class Outbox:
         self._close = b""
         self._backlog: deque[bytes] | None = None
         self._backlog_bytes = 0
+        #: Whole frames, which nothing may overtake.
+        self.held: bytearray | None = None
         #: A frame cannot simply be written: something else has to go first.
         self.busy = False
         self.progress = False
@@ -77,6 +88,7 @@ class Outbox:
 
     def move(self, stream: Stream) -> None:
         """Send on another stream from now on. Not while it is ``busy``."""
+        self.release()
         self._stream = stream
 
     # By greenlets that can wait
@@ -87,6 +99,8 @@ class Outbox:
         Raises Disconnected. If the greenlet is killed or times out meanwhile, the
         frame is dropped, or, if a part is out, the rest follows later by itself.
         """
+        if self.held is not None:
+            self.release()
         if self.busy:
             self.take_turn()
             try:
@@ -115,6 +129,7 @@ class Outbox:
         For senders that must not be overtaken between making a frame and sending
         it. The greenlet is parked if others are sending.
         """
+        self.release()
         turn = self._turn
         if turn is None:
             turn = self._turn = Semaphore(1)
@@ -181,6 +196,46 @@ class Outbox:
             self._turn = None
             self.busy = bool(self._rest or self._pong or self._close)
 
+    # What may wait for the next frame
+
+    def hold(self, frame: bytes) -> bool:
+        """Take ``frame``, to be sent with what follows it; false if that cannot be.
+
+        It leaves with ``release``, before any other frame, and as soon as the loop
+        runs. Whoever calls this is about to ask for more or to send more.
+        """
+        held = self.held
+        size = len(frame)
+        if self.busy or size > _HELD_FRAME_BYTES:
+            return False
+        if held is None:
+            self.held = bytearray(frame)
+            get_hub().loop.run_callback(self.release)
+        elif len(held) + size > _HELD_BYTES:
+            return False
+        else:
+            held += frame
+        self.sent += size
+        return True
+
+    def release(self) -> None:
+        """Send what is held. Never parks or raises."""
+        held = self.held
+        if held is None:
+            return
+        self.held = None
+        try:
+            sent = self._stream.send_nowait(memoryview(held))
+        except Disconnected:
+            # Whoever reads the connection learns it too.
+            self.shut = True
+            return
+        if sent < len(held):
+            self._rest = bytes(memoryview(held)[sent:])
+            self.busy = True
+            if self._backlog is None:
+                self._begin_backlog().append(b"")
+
     # By those that cannot wait
 
     def write_pong(self, frame: bytes) -> None:
@@ -211,6 +266,7 @@ class Outbox:
 
         Raises Disconnected.
         """
+        self.release()
         if self._senders or not self.busy:
             return
         rest = self._rest or self._take_control()
@@ -225,6 +281,7 @@ class Outbox:
 
     def _write_now(self, frame: bytes) -> bool:
         """Send a short frame if nothing is in its way; return whether it is sent."""
+        self.release()
         if self.busy:
             return False
         sent = self._stream.send_nowait(frame)
@@ -242,7 +299,10 @@ class Outbox:
 
         Never parks. Raises Disconnected.
         """
-        if self._backlog is None:
+        if self.held is not None:
+            self.release()
+        backlog = self._backlog
+        if backlog is None:
             sent = 0
             if not self.busy:
                 sent = self._stream.send_nowait(frame)
@@ -253,14 +313,18 @@ class Outbox:
                 self._rest = frame[sent:]
                 self.busy = True
                 frame = b""
-            self._backlog = deque()
-            self._backlog_bytes = 0
-            gevent.spawn(self._send_backlog)
+            backlog = self._begin_backlog()
         if self._backlog_bytes + len(frame) > BACKLOG_BYTES:
             return False
         self._backlog_bytes += len(frame)
-        self._backlog.append(frame)
+        backlog.append(frame)
         return True
+
+    def _begin_backlog(self) -> deque[bytes]:
+        self._backlog = backlog = deque[bytes]()
+        self._backlog_bytes = 0
+        gevent.spawn(self._send_backlog)
+        return backlog
 
     def _send_backlog(self) -> None:
         backlog = self._backlog
