@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,3 +43,16 @@ def start(
         server.kill()
         raise
     return server, address
+
+
+def may_mount() -> bool:
+    """Whether this is root, and not in a container that takes the right away."""
+    return (
+        os.getuid() == 0
+        and shutil.which("unshare") is not None
+        and subprocess.run(
+            ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
+            capture_output=True,
+        ).returncode
+        == 0
+    )

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
@@ -16,23 +13,9 @@ import pytest
 from geuwsgi.testing.client import Client, free_port, get
 from geuwsgi.testing.fixtures import StartServer
 from geuwsgi.testing.process import GEUWSGI, ServerProcess
-from tests.faults.conftest import start
+from tests.faults.conftest import may_mount, start
 
-
-def _may_mount() -> bool:
-    """Whether this is root, and not in a container that takes the right away."""
-    return (
-        os.getuid() == 0
-        and shutil.which("unshare") is not None
-        and subprocess.run(
-            ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"],
-            capture_output=True,
-        ).returncode
-        == 0
-    )
-
-
-needs_mounts = pytest.mark.skipif(not _may_mount(), reason="only root mounts")
+needs_mounts = pytest.mark.skipif(not may_mount(), reason="only root mounts")
 
 LINES = "processes = 1\ngevent = 20\ndisable-logging = true\n"
 
