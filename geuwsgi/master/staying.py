@@ -32,23 +32,32 @@ def may_stay(
 
     ``directory`` is where it was started.
     """
-    options = settings.process
     return (
-        dict(environ) == dict(os.environ)
-        and min(settings.python.optimize, 2) == sys.flags.optimize
-        # In a fresh process there is room for long titles.
-        and not (
-            options.procname
-            or options.procname_append
-            or options.procname_master
-            or options.procname_prefix
-            or options.procname_prefix_spaced
-            or options.auto_procname
-        )
-        and not (len(commons.caches) or commons.areas or commons.queue)
+        not wants_fresh(settings, commons, environ)
         and not any(name in sys.modules for name in _MUST_COME_LATER)
         and threading.active_count() == 1
-        and _has_own_entry(directory)
+        and _knows_own_entry(directory)
+    )
+
+
+def wants_fresh(
+    settings: Settings, commons: Commons, environ: Mapping[str, str]
+) -> bool:
+    """Whether the options ask for what only a fresh interpreter has."""
+    options = settings.process
+    return bool(
+        dict(environ) != dict(os.environ)
+        or min(settings.python.optimize, 2) != sys.flags.optimize
+        # It has room for long titles.
+        or options.procname
+        or options.procname_append
+        or options.procname_master
+        or options.procname_prefix
+        or options.procname_prefix_spaced
+        or options.auto_procname
+        or len(commons.caches)
+        or commons.areas
+        or commons.queue
     )
 
 
@@ -72,7 +81,7 @@ def _is_without_own_entry() -> bool:
     return bool(getattr(sys.flags, "safe_path", False) or sys.flags.isolated)
 
 
-def _has_own_entry(directory: str) -> bool:
+def _knows_own_entry(directory: str) -> bool:
     """Whether the first entry is known: the script's directory, or ``-m``'s."""
     if _is_without_own_entry():
         return True
