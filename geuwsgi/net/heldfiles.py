@@ -65,7 +65,8 @@ class HeldFiles:
 def is_readable(path: str) -> bool:
     """Whether this process may read the file now, and it is there."""
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError:
+        # A pipe, which is no file to be had, would be waited for.
+        os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except (OSError, ValueError):
         return False
     return True

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,9 @@ from geuwsgi.net.heldfiles import HeldFiles
 
 RECHECK_S = 5.0
 MAX_NAMES = 1024
+
+#: A file of certificates has a few thousand bytes, one of all authorities 250,000.
+_MOST_BYTES = 1 << 24
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?", re.ASCII)
 
@@ -147,12 +151,25 @@ def choose_by_name(
 
 
 def _require(*paths: str) -> None:
+    """Raise ConfigError unless all are files that can be read.
+
+    Subscribers name some of them: a pipe would be waited for, a device has no end.
+    """
     for path in paths:
         if path:
             try:
-                os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-            except OSError as exc:
-                raise ConfigError(f"cannot read {path!r}: {exc.strerror}") from exc
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            except (OSError, ValueError) as exc:
+                reason = exc.strerror if isinstance(exc, OSError) else exc
+                raise ConfigError(f"cannot read {path!r}: {reason}") from exc
+            try:
+                status = os.fstat(fd)
+            finally:
+                os.close(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise ConfigError(f"cannot use {path!r}: it is no regular file")
+            if status.st_size > _MOST_BYTES:
+                raise ConfigError(f"cannot use {path!r}: {status.st_size} bytes")
 
 
 def _no_password() -> str:
@@ -177,7 +194,7 @@ def _signature(certificate: Certificate) -> tuple[tuple[int, int, int], ...]:
     for path in (certificate.certificate, certificate.key, certificate.client_ca):
         try:
             status = os.stat(path)
-        except OSError:
+        except (OSError, ValueError):
             found.append((0, 0, 0))
         else:
             # With the mode: a key may become readable.
@@ -219,6 +236,8 @@ class ServerContexts:
         ]
         self._found: dict[str, _Loaded | None] = {}
         self._offered: dict[str, _Loaded] = {}
+        #: What was offered and cannot be loaded, with the state of its files.
+        self._refused: dict[str, tuple[Certificate, object]] = {}
         self._checked = clock()
         self._watch(self._default)
 
@@ -254,16 +273,23 @@ class ServerContexts:
         Names of options go first. What cannot be loaded is told and left out.
         """
         offered: dict[str, _Loaded] = {}
+        refused: dict[str, tuple[Certificate, object]] = {}
         for name, certificate in certificates.items():
             loaded = self._offered.get(name)
             if loaded is None or loaded.certificate != certificate:
+                state = (certificate, _signature(certificate))
+                if self._refused.get(name) == state:
+                    refused[name] = state  # told once
+                    continue
                 try:
                     loaded = _Loaded(certificate, self._options)
                 except ConfigError as exc:
+                    refused[name] = state
                     self._report(f"certificate of {name}: {exc}")
                     continue
             offered[name] = loaded
         self._offered = offered
+        self._refused = refused
         self._watch(self._default)
 
     def _watch(self, loaded: _Loaded) -> None:

@@ -30,8 +30,9 @@ class Node:
     ``dead_until`` is when it may be tried again after a failure, ``references`` how
     many requests it has in flight. ``speaks_http`` is whether it wants HTTP instead of
     uwsgi packets; None is the router's choice. ``certificate`` names the files of
-    certificate, key and client CA that TLS shows for its key. ``told_at`` is when it announced itself
-    last.
+    certificate, key and client CA that TLS shows for its key. ``told_at`` is when it
+    announced itself last; ``said_as`` and ``said_unix`` are the address that it gave
+    then and the time of its clock.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Node:
     dead_until: float = 0.0
     told_at: float = 0.0
     told_unix: int = 0
+    said_as: str = ""
+    said_unix: int = 0
     uid: int = 0
     gid: int = 0
     pid: int = 0
@@ -75,10 +78,21 @@ class Pool:
     nodes: list[Node] = field(default_factory=list)
     hits: int = 0
     algorithm: str = ""
+    _by_name: dict[str, Node] = field(default_factory=dict)
 
     def find(self, name: str) -> Node | None:
         """The node with that address."""
-        return next((node for node in self.nodes if node.name == name), None)
+        return self._by_name.get(name)
+
+    def add(self, node: Node) -> None:
+        """Add a node that is not there yet."""
+        self.nodes.append(node)
+        self._by_name[node.name] = node
+
+    def remove(self, node: Node) -> None:
+        """Forget a node that is there."""
+        self.nodes.remove(node)
+        del self._by_name[node.name]
 
 
 #: Orders nodes for one request, best first; may keep a state in them.
@@ -214,7 +228,7 @@ class Table:
         pool = self.pools.get(key)
         if pool is None:
             pool = self.pools[key] = Pool(key)
-        pool.nodes.append(node)
+        pool.add(node)
         self.count += 1
         pool.algorithm = algorithm or pool.algorithm
         self.on_change()
@@ -225,7 +239,7 @@ class Table:
         node = pool.find(name) if pool is not None else None
         if pool is None or node is None:
             return False
-        pool.nodes.remove(node)
+        pool.remove(node)
         self.count -= 1
         if not pool.nodes:
             del self.pools[key]

@@ -148,6 +148,7 @@ class RouterService:
         self._is_accepting = False
         #: Told the certificates that nodes bring along, whenever they change.
         self.offer: Callable[[dict[str, tuple[str, str, str]]], None] | None = None
+        self._is_offer_due = False
         self.snapshot: Callable[[], dict[str, Any]] = dict
 
     def serve_statistics(self, listeners: Iterable[Listener]) -> None:
@@ -206,12 +207,20 @@ class RouterService:
     def _changed(self) -> None:
         if self._subscriptions is not None:
             self._subscriptions.changed()
-        self._offer()
+        if self.offer is not None and not self._is_offer_due:
+            # Many nodes may come or go at once.
+            self._is_offer_due = True
+            self._hub.loop.run_callback(self._offer)
         self._accept_or_not()
 
     def _offer(self) -> None:
-        if self.offer is not None:
-            self.offer(self._table.certificates())
+        # Runs in the hub: it must not raise.
+        self._is_offer_due = False
+        try:
+            if self.offer is not None:
+                self.offer(self._table.certificates())
+        except Exception:
+            self._report(traceback.format_exc().rstrip())
 
     def _accept_or_not(self) -> None:
         wanted = self._is_serving and (not self._cheap or bool(self._table))

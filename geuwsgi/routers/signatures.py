@@ -99,6 +99,10 @@ class SignatureCheck:
         self._padding = padding.PKCS1v15()
         self._tolerance_s = tolerance_s or DAY_S
 
+    def is_outdated(self, unix: int, unix_now: float) -> bool:
+        """Whether what was said at ``unix`` would be refused for its time now."""
+        return unix_now - unix > self._tolerance_s
+
     def check(self, announcement: Announcement, unix_now: float) -> None:
         """Raise BadSignature unless the announcement is signed for its key."""
         if not announcement.signature:

@@ -40,6 +40,12 @@ AT_ONCE = 64
 #: Nodes of all keys together: more are refused, an attacker's memory is not ours.
 MOST_NODES = 16384
 
+#: Nodes of one key. All of them are put in order for each request.
+MOST_NODES_OF_A_KEY = 1024
+
+#: Addresses of one key whose last signed announcement is remembered.
+MOST_TIMES_OF_A_KEY = 4096
+
 #: Tables of more nodes are kept once a second instead of at each change.
 _LARGE = 512
 
@@ -102,7 +108,8 @@ class Subscriptions:
         self._name = name
         self._forward = forward
         self._note: Note | None = None
-        self._times: dict[tuple[str, str], int] = {}
+        #: Key → address → time of the sender's clock in its last announcement.
+        self._times: dict[str, dict[str, int]] = {}
         self._complained_at = -_COMPLAIN_EVERY_S
         self._unsaid = 0
         self._is_loading = False
@@ -140,14 +147,30 @@ class Subscriptions:
             return
         if credentials is not None and credentials.uid in rules.unsigned_uids:
             return
-        rules.check.check(announcement, time.time())
-        place = (announcement.key, announcement.address)
-        last = self._times.get(place, 0)
+        times = self._times.get(announcement.key, {})
         # Heard before, it may be somebody else who says it again: perhaps as a
         # goodbye, for what makes it one is not signed.
-        if announcement.unix <= last:
+        if announcement.unix <= times.get(announcement.address, 0):
             raise BadSignature(f"{announcement.key!r} was heard already")
-        self._times[place] = announcement.unix
+        rules.check.check(announcement, time.time())
+        self._remember(announcement.key, announcement.address, announcement.unix)
+
+    def _remember(self, key: str, address: str, unix: int) -> None:
+        """Keep when ``address`` last said that it serves ``key``.
+
+        Nothing is forgotten that could be said again: who holds one key must not
+        make room for old announcements of others. Raises BadSignature.
+        """
+        times = self._times.setdefault(key, {})
+        if address not in times and len(times) >= MOST_TIMES_OF_A_KEY:
+            now = time.time()
+            check = self._rules.check
+            for known, said in list(times.items()):
+                if check is None or check.is_outdated(said, now):
+                    del times[known]
+            if len(times) >= MOST_TIMES_OF_A_KEY:
+                raise BadSignature(f"{key!r} has had too many addresses")
+        times[address] = unix
 
     def _owns(self, credentials: Credentials, key: str) -> bool:
         if "/" in key or key in (".", ".."):
@@ -175,7 +198,8 @@ class Subscriptions:
         node = pool.find(name) if pool is not None else None
         is_new = node is None
         if node is None:
-            if self.table.count >= MOST_NODES:
+            is_full = pool is not None and len(pool.nodes) >= MOST_NODES_OF_A_KEY
+            if is_full or self.table.count >= MOST_NODES:
                 raise BadSignature(f"there is no room for {name} of {key!r}")
             node = Node(name, address)
         node.modifier1 = announcement.modifier1
@@ -194,6 +218,7 @@ class Subscriptions:
         node.certificate = certificate
         node.told_at = self._clock()
         node.told_unix = int(time.time())
+        node.said_as, node.said_unix = announcement.address, announcement.unix
         node.dead_until = 0.0  # it says that it lives
         self._is_unsaved = True
         if credentials is not None:
@@ -242,8 +267,6 @@ class Subscriptions:
             self._say(f"{key} => {node.name} is silent, removed")
         if self._is_unsaved:
             self.save()
-        if len(self._times) > MOST_NODES:
-            self._times.clear()
 
     # -- the note ----------------------------------------------------------------------
 
@@ -303,6 +326,8 @@ class Subscriptions:
                 node.certificate = tuple(certificate)
                 if is_new:
                     self.table.add(key, node, algorithm=algorithm)
+                if node.said_unix:
+                    self._times.setdefault(key, {})[node.said_as] = node.said_unix
             for pool in list(self.table.pools.values()):
                 for node in list(pool.nodes):
                     if (pool.key, node.name) not in there:
@@ -330,7 +355,8 @@ class Subscriptions:
 _KEPT = (
     *("name", "modifier1", "modifier2", "weight", "cores", "load", "backup"),
     # The monotonic clock is one for all processes.
-    *("speaks_http", "told_at", "told_unix", "uid", "gid", "pid"),
+    *("speaks_http", "told_at", "told_unix", "said_as", "said_unix"),
+    *("uid", "gid", "pid"),
 )
 
 

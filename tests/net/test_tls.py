@@ -613,3 +613,21 @@ def test_certificates_may_be_offered_later(
     assert len(reports) == 1
     contexts.offer({})
     assert contexts.context_for("one.test") is default
+
+
+@pytest.mark.parametrize("path", ["pipe", "/dev/zero", "/dev/tty", ".", "a\0b"])
+def test_what_is_offered_must_be_files(
+    made: Path,
+    contexts: ServerContexts,
+    reports: list[str],
+    tmp_path: Path,
+    path: str,
+) -> None:
+    if path == "pipe":
+        os.mkfifo(tmp_path / "pipe")
+        path = str(tmp_path / "pipe")
+    offered = {"no.test": Certificate(path, path)}
+    contexts.offer(offered)
+    assert contexts.context_for("no.test") is contexts.context_for(None)
+    contexts.offer(offered)
+    assert len(reports) == 1, "it is told again and again"

@@ -155,6 +155,29 @@ def test_there_is_room_for_so_many_nodes_only(monkeypatch: pytest.MonkeyPatch) -
     assert ("a.test", "127.0.0.1:9") in heard.nodes
 
 
+def test_one_key_does_not_take_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geuwsgi.routers.subscriptions.MOST_NODES_OF_A_KEY", 2)
+    heard = Heard()
+    for number in range(1, 5):
+        heard.hear(address=f"127.0.0.1:{number}")
+    assert len(heard.nodes) == 2
+    assert any("no room for 127.0.0.1:3" in line for line in heard.log)
+    heard.hear("b.test")
+    assert ("b.test", "127.0.0.1:1") in heard.nodes
+
+
+def test_thousands_of_nodes_come_and_go_in_no_time() -> None:
+    heard = Heard()
+    began = time.process_time()
+    for _ in range(2):
+        for number in range(4000):
+            heard.hear(f"{number & 7}.test", f"127.0.0.1:{1000 + number}")
+    heard.now += 18
+    heard.subscriptions.tick()
+    assert not heard.nodes
+    assert time.process_time() - began < 5
+
+
 # -- over a reload ---------------------------------------------------------------------
 
 
@@ -245,9 +268,17 @@ class Signed(Heard):
         super().__init__(Rules(check, **more))  # type: ignore[arg-type]
         self.keys = keys
 
-    def say(self, key: str, *, by: str = "", unix: int, leaves: bool = False) -> bytes:
+    def say(
+        self,
+        key: str,
+        *,
+        by: str = "",
+        unix: int,
+        leaves: bool = False,
+        address: str = "127.0.0.1:1",
+    ) -> bytes:
         sign = make_signer(f"SHA256:{self.keys / (by or key)}.key")
-        told = Announcement(key, "127.0.0.1:1", leaves, unix=unix)
+        told = Announcement(key, address, leaves, unix=unix)
         told.signature = sign(encode_block(told))
         packet = encode_announcement(told)
         self.subscriptions.take(packet)
@@ -287,6 +318,47 @@ def test_what_was_heard_once_is_not_heard_again(keys: Path) -> None:
     assert heard.nodes
     heard.subscriptions.take(go)
     assert heard.nodes
+
+
+def test_what_a_forerunner_heard_is_not_heard_again(keys: Path) -> None:
+    now = int(time.time())
+    page = Page()
+    old, new = Signed(keys), Signed(keys)
+    old.subscriptions.keep_in(page)
+    packet = bytearray(old.say("a.test", unix=now))
+    old.subscriptions.save_changes()
+    new.subscriptions.keep_in(page)
+    packet[3] = 1  # the same as a goodbye
+    new.subscriptions.take(bytes(packet))
+    assert new.nodes == [("a.test", "127.0.0.1:1")]
+    new.say("a.test", unix=now + 1, leaves=True)
+    assert not new.nodes
+
+
+def test_who_has_a_key_cannot_have_others_heard_again(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geuwsgi.routers.subscriptions.MOST_TIMES_OF_A_KEY", 3)
+    now = int(time.time())
+    heard = Signed(keys)
+    packet = bytearray(heard.say("a.test", unix=now))
+    for number in range(1, 6):
+        for leaves in (False, True):
+            heard.say(
+                "b.test",
+                unix=now + leaves,
+                leaves=leaves,
+                address=f"127.0.0.1:{number}",
+            )
+    assert "'b.test' has had too many addresses" in heard.log[-1]
+    heard.subscriptions.tick()
+    packet[3] = 1
+    heard.subscriptions.take(bytes(packet))
+    assert heard.nodes == [("a.test", "127.0.0.1:1")]
+    # What is so old that its clock gives it away need not be remembered.
+    heard.subscriptions._times["b.test"] = dict.fromkeys("123", now - 100)
+    heard.say("b.test", unix=now + 2, address="127.0.0.1:9")
+    assert ("b.test", "127.0.0.1:9") in heard.nodes
 
 
 def test_any_change_of_a_packet_breaks_its_signature(keys: Path) -> None:
