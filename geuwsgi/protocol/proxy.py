@@ -24,6 +24,8 @@ _V1 = re.compile(
 )
 _LOCAL, _PROXY = 0x20, 0x21
 _INET, _INET6 = 1, 2
+#: The last families and transports that mean something: Unix, datagrams.
+_MOST_FAMILY, _MOST_TRANSPORT = 3, 2
 
 
 class ProxyHeader(NamedTuple):
@@ -116,7 +118,7 @@ def _port(text: bytes, line: bytes) -> int:
 def _decode_v2(received: bytes) -> ProxyHeader | None:
     if len(received) < 16:
         return None
-    command, family = received[12], received[13] >> 4
+    command, family, transport = received[12], received[13] >> 4, received[13] & 15
     size = received[14] << 8 | received[15]
     if command not in (_LOCAL, _PROXY):
         raise RemoteProtocolError(f"unknown PROXY version or command: {command:#04x}")
@@ -124,6 +126,9 @@ def _decode_v2(received: bytes) -> ProxyHeader | None:
         raise RemoteProtocolError(f"PROXY header of {size} bytes")
     if len(received) < 16 + size:
         return None
+    if command == _PROXY and (family > _MOST_FAMILY or transport > _MOST_TRANSPORT):
+        # PROXY protocol §2.2: "must be rejected as invalid by receivers".
+        raise RemoteProtocolError(f"reserved PROXY family: {received[13]:#04x}")
     width = {_INET: 4, _INET6: 16}.get(family)
     if command == _LOCAL or width is None:
         # The balancer's own check, or a client without an address.

@@ -31,6 +31,7 @@ class Target:
     uwsgi: str
     scgi: str
     fastcgi: str
+    proxy: str
 
     def counts(self) -> tuple[int, int]:
         """How often the application was called for the attack, and for its cargo."""
@@ -43,11 +44,12 @@ def target(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Target]:
     directory = Path(shutil.copytree(APPS, tmp_path_factory.mktemp("corpus") / "site"))
-    uwsgi = f"127.0.0.1:{free_port()}"
+    uwsgi, proxy = (f"127.0.0.1:{free_port()}" for _ in range(2))
     server, http = start(
         directory,
         f"gevent = 10\nbuffer-size = 8192\nlimit-post = 2000\nsocket = {uwsgi}\n"
         "scgi-socket = scgi.sock\nfastcgi-socket = fastcgi.sock\n"
+        f"http = {proxy}\nhttp-enable-proxy-protocol = true\n"
         "disable-logging = true\n",
         module=f"counting:{request.param}",
     )
@@ -58,6 +60,7 @@ def target(
             uwsgi,
             str(directory / "scgi.sock"),
             str(directory / "fastcgi.sock"),
+            proxy,
         )
     finally:
         server.kill()
@@ -120,7 +123,7 @@ def test_connections_that_hide_a_request(target: Target, path: Path) -> None:
 def packets() -> list[tuple[str, Path]]:
     return [
         (protocol, path)
-        for protocol in ("uwsgi", "scgi", "fastcgi")
+        for protocol in ("uwsgi", "scgi", "fastcgi", "proxy")
         for path in files(protocol)
     ]
 

@@ -175,6 +175,8 @@ def _proxy_2(octets: bytes, longest: int) -> tuple[Any, ...] | str | None:
         return None
     if len(octets) < 16 + size:
         return CUT
+    if command == 0x21 and not (family >> 4 <= 3 and family & 15 <= 2):
+        return None
     form = {1: ">4s4sHH", 2: ">16s16sHH"}.get(family >> 4)
     if form is None or command == 0x20:
         return 16 + size, b"", 0, b"", 0

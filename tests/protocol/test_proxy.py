@@ -85,6 +85,8 @@ def test_a_header_is_read_whole_and_with_what_follows(
         SIGNATURE + b"\x22\x11\x00\x00",
         SIGNATURE + b"\x21\x11\x00\x03abc",
         SIGNATURE + b"\x21\x11\xff\xff",
+        SIGNATURE + b"\x21\x41\x00\x00",
+        SIGNATURE + b"\x21\x13\x00\x00",
         b"\r\n\r\n\x00\r\nQUIX\n",
     ],
 )
