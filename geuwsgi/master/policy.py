@@ -375,6 +375,7 @@ class Policy:
         elif not member.pid:
             # The order was lost, with the template or for want of descriptors.
             generation.respawn_at[member.place] = now + LOST_ORDER_S
+            self._fails_to_boot(generation, "its processes cannot be forked", now)
         elif event.status != RELOAD_STATUS:
             self._died(member, generation, event.status, now)
         dies = generation.plan.die_on_no_workers and member.role is Role.WORKER
@@ -397,12 +398,21 @@ class Policy:
             fleet.log(
                 f"DAMN ! {member} (pid: {member.pid}) died{how} :( trying respawn ..."
             )
-        if member.stage < Stage.READY and generation is fleet.building:
-            generation.boot_failures += 1
-            if generation.boot_failures >= MAX_BOOT_FAILURES:
-                self._fail(generation, "its workers die before they are ready", 1, now)
-                return
+        if member.stage < Stage.READY and self._fails_to_boot(
+            generation, "its workers die before they are ready", now
+        ):
+            return
         self._throttle(member, generation, now)
+
+    def _fails_to_boot(self, generation: Generation, why: str, now: float) -> bool:
+        """One more of a generation that is being built failed: too many, perhaps."""
+        if generation is not self.fleet.building:
+            return False
+        generation.boot_failures += 1
+        if generation.boot_failures < MAX_BOOT_FAILURES:
+            return False
+        self._fail(generation, why, 1, now)
+        return True
 
     def _throttle(self, member: Member, generation: Generation, now: float) -> None:
         delay = generation.plan.respawn_delay_s

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import posix
 import signal
 import socket
 import sys
@@ -24,6 +25,7 @@ from gevent import monkey
 
 from geuwsgi.errors import GeuwsgiError, StartupError
 from geuwsgi.log.forgiving import forgive
+from geuwsgi.log.stderr import log
 from geuwsgi.worker.boot import NO_FD, Boot
 from geuwsgi.worker.fork import die_with_parent, fork_grandchild
 from geuwsgi.worker.instance import Instance
@@ -131,9 +133,18 @@ def _serve_forks(connection: socket.socket) -> _Forked | None:
     """
     for message, channel_fd in _orders(connection):
         order = Order.parse(message)
-        if fork_grandchild():
+        try:
+            is_new = fork_grandchild()
+        except OSError as exc:
+            # Processes or memory are used up, for now. The end of the channel tells
+            # the master, which tries again.
+            log(f"cannot fork {order}: {exc.strerror or exc}")
+            is_new = False
+        if is_new:
             return _Forked(order, channel_fd)
-        os.close(channel_fd)
+        # Not os.close: gevent's closes in the next turn of a loop, if an import has
+        # made one, and no loop runs here.
+        posix.close(channel_fd)
     return None
 
 

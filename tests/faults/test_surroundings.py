@@ -28,8 +28,14 @@ def workers(server: ServerProcess) -> list[int]:
 
 
 def test_a_killed_worker_takes_along_what_it_was_doing_and_no_more(apps: Path) -> None:
-    server, address = start(apps, LINES)
+    lines = LINES + "auto-procname = true\n"
+    server, address = start(apps, lines, module="faulty:application")
     with server:
+        workers(server)
+        template = next(
+            pid for pid, title in server.processes().items() if "template" in title
+        )
+        held = len(os.listdir(f"/proc/{template}/fd"))
         with PlainLoad(address) as load:
             for round_ in range(3):
                 victim = workers(server)[-1]
@@ -39,6 +45,10 @@ def test_a_killed_worker_takes_along_what_it_was_doing_and_no_more(apps: Path) -
             server.wait_for(lambda: load.answered > before + 20, "answers")
         # Each of the three threads may have been with the victim each time.
         assert len(load.failed) <= 9, load.failed
+        server.wait_for(
+            lambda: len(os.listdir(f"/proc/{template}/fd")) <= held,
+            "has a template that holds no more than before",
+        )
         assert server.stop(signal.SIGTERM) == 0
         server.assert_nothing_left()
 

@@ -356,6 +356,31 @@ def test_new_workers_that_die_before_they_are_ready_end_the_reload() -> None:
     assert world.numbers_serving() == [1, 2]
 
 
+def test_a_reload_for_which_nothing_can_be_forked_ends() -> None:
+    world = two_workers().begin()
+    world.members_start = False
+    world.ask(Request.RELOAD)
+    for _ in range(6):
+        building = world.building
+        if building is None:
+            break
+        for member in list(building.members.values()):
+            world.exit(member, None)
+        world.wait(1)
+    assert world.building is None
+    assert world.has_logged("generation 2 failed: its processes cannot be forked; ")
+    assert world.numbers_serving() == [1, 2]
+    # Where a generation serves already, it is tried for as long as it takes.
+    world.exit(world.worker(1), -9)
+    for _ in range(20):
+        world.exit(world.worker(1), None)
+        world.wait(1)
+    world.members_start = True
+    world.exit(world.worker(1), None)
+    world.wait(3)
+    assert world.numbers_serving() == [1, 2]
+
+
 def test_one_new_worker_killed_by_chance_does_not_end_the_reload() -> None:
     world = two_workers().begin()
     world.members_get_ready = False

@@ -17,6 +17,9 @@ from typing import Any
 import gevent
 from gevent.monkey import get_original
 
+# As an import does that resolves a name.
+gevent.get_hub()
+
 _leaked: list[int] = []
 
 
