@@ -157,17 +157,19 @@ def test_chunked_bodies_are_read_alike_in_any_pieces() -> None:
     random = Random(SEED)
     for _ in range(INPUTS):
         body = chunked_body(random)
-        whole = _decode([body])
+        whole = decode_chunks([body])
         cuts = sorted(random.randrange(len(body) + 1) for _ in range(3))
         pieces = [
             body[start:end]
             for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)
         ]
-        assert _decode(pieces) == whole, (body, pieces)
-        assert _decode([body[at : at + 1] for at in range(len(body))]) == whole, body
+        assert decode_chunks(pieces) == whole, (body, pieces)
+        assert decode_chunks([body[at : at + 1] for at in range(len(body))]) == whole, (
+            body
+        )
 
 
-def _decode(pieces: list[bytes]) -> tuple[str, bytes, bytes]:
+def decode_chunks(pieces: list[bytes]) -> tuple[str, bytes, bytes]:
     """How it ended, the data, the rest; of a refused body only that it was."""
     decoder = ChunkedDecoder()
     data = rest = b""

@@ -24,7 +24,7 @@ SEED = int(os.environ.get("GEUWSGI_FUZZ_SEED", "1"))
 LIMIT = 4096
 
 
-def _pairs(
+def pairs_of(
     decode: Callable[[bytes, dict[str, object]], int], block: bytes
 ) -> dict[str, object] | None:
     environ: dict[str, object] = {}
@@ -37,7 +37,7 @@ def _pairs(
 
 def uwsgi_differs(random: Random) -> object:
     block = packets.uwsgi_block(random)
-    ours = _pairs(uwsgi.decode_vars, block)
+    ours = pairs_of(uwsgi.decode_vars, block)
     if ours != models.uwsgi_vars(block):
         return block, ours
     items: list[bytes] | None
@@ -71,7 +71,7 @@ def scgi_differs(random: Random) -> object:
             return None
         if found is None:
             return models.CUT
-        return _pairs(scgi.decode_vars, octets[found[0] : found[1]])
+        return pairs_of(scgi.decode_vars, octets[found[0] : found[1]])
 
     model = models.scgi_request(octets, LIMIT)
     ours = read(octets)
@@ -93,21 +93,21 @@ def _differs_in_pieces(
 
 def fastcgi_differs(random: Random) -> object:
     block = packets.fastcgi_pairs(random)
-    ours: Any = _pairs(fastcgi.decode_pairs, block)
+    ours: Any = pairs_of(fastcgi.decode_pairs, block)
     if ours != models.fastcgi_pairs(block):
         return block, ours
     octets = packets.fastcgi_records(random)
-    ours = _records([octets])
+    ours = records_of([octets])
     if ours != models.fastcgi_records(octets):
         return octets, ours
     at = random.randrange(len(octets) + 1)
     pieces = [octets[:at], octets[at:]]
     if random.random() < 0.05:
         pieces = [octets[n : n + 1] for n in range(len(octets))]
-    return None if _records(pieces) == ours else (octets, pieces)
+    return None if records_of(pieces) == ours else (octets, pieces)
 
 
-def _records(pieces: list[bytes]) -> tuple[list[tuple[int, int, bytes]], str | None]:
+def records_of(pieces: list[bytes]) -> tuple[list[tuple[int, int, bytes]], str | None]:
     buffer = b""
     records = []
     for piece in pieces:
@@ -121,33 +121,32 @@ def _records(pieces: list[bytes]) -> tuple[list[tuple[int, int, bytes]], str | N
     return records, models.CUT
 
 
+def proxy_reading(octets: bytes) -> Any:
+    """What we read: None if it is refused, CUT if more is needed."""
+    try:
+        header = proxy.decode_proxy_header(octets)
+    except RemoteProtocolError:
+        return None
+    if header is None:
+        return models.CUT
+    return (
+        header.length,
+        ipaddress.ip_address(header.source).packed if header.source else b"",
+        header.source_port,
+        ipaddress.ip_address(header.destination).packed if header.destination else b"",
+        header.destination_port,
+    )
+
+
 def proxy_differs(random: Random) -> object:
     octets = packets.proxy_header(random)
-
-    def read(octets: bytes) -> Any:
-        try:
-            header = proxy.decode_proxy_header(octets)
-        except RemoteProtocolError:
-            return None
-        if header is None:
-            return models.CUT
-        return (
-            header.length,
-            ipaddress.ip_address(header.source).packed if header.source else b"",
-            header.source_port,
-            ipaddress.ip_address(header.destination).packed
-            if header.destination
-            else b"",
-            header.destination_port,
-        )
-
     model = models.proxy_header(octets, proxy.MAX_V2)
-    ours = read(octets)
+    ours = proxy_reading(octets)
     if ours != model:
         return octets, ours, model
     if not proxy.may_be_proxy_header(octets) and ours is not None:
         return octets, "may be none"
-    return _differs_in_pieces(random, octets, read, ours)
+    return _differs_in_pieces(random, octets, proxy_reading, ours)
 
 
 FORMATS = {

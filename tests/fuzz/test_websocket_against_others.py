@@ -54,6 +54,10 @@ def differs(random: Random, *, asks_others: bool = True) -> object:
         return wire, "byte by byte", whole
     if not asks_others:
         return None
+    return differs_from_others(wire, whole)
+
+
+def differs_from_others(wire: bytes, whole: Seen) -> object:
     return _differs_from_wsproto(wire, whole) or _differs_from_websockets(wire, whole)
 
 
