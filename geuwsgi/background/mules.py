@@ -153,11 +153,11 @@ class Mule:
             else:
                 self._serve()
                 return
-        except gevent.GreenletExit:
-            return
         except SystemExit as exc:
             status = exc.code if isinstance(exc.code, int) else RESPAWN_STATUS
-        except Exception:
+        except BaseException as exc:
+            if self._draining and isinstance(exc, gevent.GreenletExit):
+                return
             traceback.print_exc()
         self._end(status)
 
@@ -183,7 +183,11 @@ class Mule:
         try:
             with process_harakiri(self._task.harakiri_s, what):
                 hook(message)
-        except Exception:
+        except SystemExit:
+            raise
+        except BaseException:
+            if self._draining:
+                raise  # it is cut
             traceback.print_exc()
 
 

@@ -94,6 +94,27 @@ def test_a_failing_hook_does_not_end_the_mule(
     mule.drain(reason="stop", deadline_s=20)
 
 
+@pytest.mark.parametrize(
+    "error", [gevent.GreenletExit(), gevent.Timeout(1), BaseException("odd")]
+)
+def test_no_hook_ends_the_mule_but_by_exiting(
+    case: Case, error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook(message: bytes) -> None:
+        case.got.append(message)
+        if message == b"bad":
+            raise error
+
+    case.hook = hook
+    mule = case.start()
+    case.box.send(b"bad")
+    case.box.send(b"good")
+    eventually(lambda: case.got == [b"bad", b"good"])
+    assert type(error).__name__ in capsys.readouterr().err
+    assert case.ended == []
+    assert mule.drain(reason="stop", deadline_s=1)
+
+
 def test_draining_finishes_the_message(case: Case) -> None:
 
     def hook(message: bytes) -> None:

@@ -264,7 +264,11 @@ class Spooler:
             os.chdir(self.options.chdir or self.options.directory)
             with process_harakiri(self.options.harakiri_s, f"spooler task {name}"):
                 result = callback(arguments)
-        except Exception:
+        except BaseException:
+            if self._draining:
+                raise  # it is cut
+            # Also what would end the greenlet, or the process and each of its
+            # successors: they would all begin with this task.
             traceback.print_exc()
             return SPOOL_RETRY
         return result if type(result) is int else SPOOL_RETRY

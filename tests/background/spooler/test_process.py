@@ -124,6 +124,28 @@ def test_a_failed_task_is_tried_again_after_the_frequency(case: Case) -> None:
     eventually(lambda: not case.left())
 
 
+@pytest.mark.parametrize(
+    "error",
+    [SystemExit(3), KeyboardInterrupt(), gevent.GreenletExit(), gevent.Timeout(1)],
+)
+def test_a_task_that_exits_fails_and_ends_nothing(
+    case: Case, error: BaseException
+) -> None:
+    def fail(task: dict[Any, bytes]) -> Any:
+        if task[b"a"] == b"bad":
+            raise error
+        return -2
+
+    case.result = fail
+    case.write(fields={b"a": b"bad"})
+    case.start()
+    case.wait_for(1)
+    case.write()
+    case.wait_for(2)
+    eventually(lambda: len(case.left()) == 1)
+    assert len(case.given) == 2
+
+
 def test_an_ignored_task_is_left_to_others(case: Case) -> None:
     path = case.write()
     case.result = lambda task: 0
