@@ -14,6 +14,7 @@ import pytest
 from geuwsgi.config.model import Assignment
 from geuwsgi.offload.upstream import Connector
 from geuwsgi.options import Headers, Offload, Routing, Static
+from geuwsgi.server.edges import PLAIN, Edge
 from geuwsgi.server.routing.build import build_routing
 from geuwsgi.server.routing.kit import Kit
 from geuwsgi.server.site import Limits
@@ -45,6 +46,8 @@ class RoutedSite:
         headers: Headers | None = None,
         routing: Routing | None = None,
         cache: Callable[[str], Any] | None = None,
+        limits: Limits | None = None,
+        edge: Edge = PLAIN,
         **kit_parts: Any,
     ) -> None:
         self.log: list[str] = []
@@ -69,7 +72,8 @@ class RoutedSite:
             find_application=lambda environ: application,
             counters=memoryview(bytearray(8 * scoreboard.FIELDS)).cast("q"),
             cores=10,
-            limits=lambda listener: Limits(),
+            limits=lambda listener: limits or Limits(),
+            edges=[edge],
         )
         site = self.server.site
         site.log_request = self.logged.append

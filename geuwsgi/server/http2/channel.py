@@ -57,7 +57,7 @@ class Channel:
         self.number = number
         self._received: deque[bytes] = deque()
         self._ended = False
-        self._failure: Disconnected | None = None
+        self._failure = ""
         self._head = b""
         self._head_sent = False
         self._in_one_go = 0
@@ -97,9 +97,13 @@ class Channel:
         self._ended = True
         self._wakeup.set()
 
-    def fail(self, failure: Disconnected) -> None:
-        """The client reset the stream, or the connection is gone."""
-        self._failure = failure
+    def fail(self, reason: str) -> None:
+        """The client reset the stream, or the connection is gone.
+
+        A sentence, no exception: that would hold the frames that raised it, they the
+        channel, and the answer waited for the garbage collector.
+        """
+        self._failure = reason
         self._wakeup.set()
         told, self.on_failure = self.on_failure, None
         if told is not None:
@@ -116,7 +120,7 @@ class Channel:
     @property
     def has_failed(self) -> bool:
         """Whether the client has reset the stream, or is gone."""
-        return self._failure is not None
+        return bool(self._failure)
 
     @property
     def may_end(self) -> bool:
@@ -220,8 +224,8 @@ class Channel:
         return sent
 
     def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        if self._failure:
+            raise Disconnected(self._failure)
         if self.closed:
             raise Disconnected("the stream is closed")
 

@@ -126,7 +126,7 @@ class Session:
             self._read()
         finally:
             for channel in list(self._channels.values()):
-                channel.fail(Disconnected("the connection is closed"))
+                channel.fail("the connection is closed")
             # Their greenlets write to this connection: it outlives them.
             self._none_left.wait()
 
@@ -236,7 +236,7 @@ class Session:
     def _take_reset(self, event: h2.events.StreamReset) -> None:
         channel = self._channels.get(event.stream_id or 0)
         if channel is not None:
-            channel.fail(Disconnected("the client reset the stream"))
+            channel.fail("the client reset the stream")
         self._resets += 1
         if self._resets > _FREE_RESETS + self._finished:
             self._h2.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
@@ -23,9 +24,9 @@ from geuwsgi.offload.upstream import Connector
 from geuwsgi.routers.routes import Routes, StaticNodes
 from geuwsgi.server.fronting import Fronting
 from geuwsgi.server.http2.guard import PREFACE
+from geuwsgi.server.site import Limits
 from geuwsgi.server.slowbodies import SlowBodies
 from geuwsgi.server.specialedges import SpecialEdge
-from geuwsgi.worker.endpoint import Endpoint
 from tests.fuzz.http2 import (
     CONTINUATION,
     DATA,
@@ -52,10 +53,11 @@ class Site:
     def __init__(self, routed: Routed, **limits: float) -> None:
         self.asked: list[str] = []
         self.go_on = gevent.event.Event()
-        self.made = routed(app=self._answer)
-        endpoint: Endpoint = self.made.server._endpoints[0]
-        endpoint._edge = SpecialEdge(speaks_http2=True)
-        endpoint._limits = replace(endpoint._limits, **limits)  # type: ignore[arg-type]
+        self.made = routed(
+            app=self._answer,
+            edge=SpecialEdge(speaks_http2=True),
+            limits=Limits(**limits),  # type: ignore[arg-type]
+        )
         self.address: tuple[str, int] = self.made.address
         self.cores = self.made.server.site.cores
 
@@ -310,3 +312,37 @@ def test_a_backend_is_not_kept_waiting_for_a_stream_that_was_reset(
         assert gone.wait(5)
     finally:
         backend.stop()
+
+
+class Body(list[bytes]):
+    """An answer whose end can be seen."""
+
+
+def test_an_answer_that_nobody_takes_is_not_kept_when_its_client_is_gone(
+    routed: Routed,
+) -> None:
+    bodies: list[weakref.ref[Body]] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> Body:
+        body = Body([b"x" * 100_000])
+        bodies.append(weakref.ref(body))
+        start_response("200 OK", [])
+        return body
+
+    made = routed(app=application, edge=SpecialEdge(speaks_http2=True))
+    client = Client(made.address, initial_window_size=0)
+    numbers = [client.request("/") for _ in range(3)]
+    while len(client.heads) < len(numbers):
+        assert client.read()
+    client.h2.reset_stream(numbers[0])
+    client.flush()
+    gc.disable()
+    try:
+        with gevent.Timeout(5):
+            while bodies[0]() is not None:
+                gevent.sleep(0.001)
+            client.socket.close()
+            while any(body() is not None for body in bodies):
+                gevent.sleep(0.001)
+    finally:
+        gc.enable()

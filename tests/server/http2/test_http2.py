@@ -18,7 +18,6 @@ import h2.events  # noqa: E402
 import h2.settings  # noqa: E402
 
 from geuwsgi.server.specialedges import SpecialEdge  # noqa: E402
-from geuwsgi.worker.endpoint import Endpoint  # noqa: E402
 
 Routed = Callable[..., Any]
 
@@ -123,11 +122,8 @@ class Client:
 
 
 @pytest.fixture
-def site(routed: Routed, monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = routed(app=app)
-    endpoint: Endpoint = made.server._endpoints[0]
-    endpoint._edge = SpecialEdge(speaks_http2=True)
-    return made
+def site(routed: Routed) -> Any:
+    return routed(app=app, edge=SpecialEdge(speaks_http2=True))
 
 
 @pytest.fixture
