@@ -50,6 +50,9 @@ class Stats(Section):
         FLAG,
         implies=("enable-metrics",),
     )
+    latency_percentiles: bool = option(
+        "tell what half and what 99 % of the last minute's requests took at most", FLAG
+    )
     snmp: str | None = option(
         "serve statistics over SNMP on this UDP address",
         TEXT,

@@ -50,6 +50,8 @@ ROUTED_REQUESTS: Final = 25
 OFFLOADED_REQUESTS: Final = 26
 CURRENT_CORE: Final = 27  # core whose request entered the hub last, plus 1
 KEPT_REQUESTS: Final = 28  # requests of this worker id's earlier lives, master
+LATENCY_P50_US: Final = 29  # half of the last minute's requests took less; 0 unknown
+LATENCY_P99_US: Final = 30  # 99 % of the last minute's requests took less; 0 unknown
 FIELDS: Final = 40  # the rest is reserved
 
 STATUS_IDLE: Final = 0

@@ -70,6 +70,8 @@ class WorkerStats:
     websockets: int = 0
     hub_busy_us: int = 0
     silent_ms: int = 0
+    latency_p50: int = 0
+    latency_p99: int = 0
 
 
 @dataclass(slots=True)

@@ -166,6 +166,20 @@ _WORKER_FIELDS: tuple[tuple[str, str, str, str, float], ...] = (
         1,
     ),
     (
+        "geuwsgi_worker_latency_p50_seconds",
+        "gauge",
+        "latency_p50",
+        "What half of the last minute's requests took at most; 0 if not measured.",
+        _MICROS,
+    ),
+    (
+        "geuwsgi_worker_latency_p99_seconds",
+        "gauge",
+        "latency_p99",
+        "What 99 % of the last minute's requests took at most; 0 if not measured.",
+        _MICROS,
+    ),
+    (
         "geuwsgi_worker_hub_busy_seconds_total",
         "counter",
         "hub_busy_us",

@@ -111,6 +111,8 @@ def _read_row(worker: WorkerStats, row: memoryview[int], now_ms: int) -> None:
     worker.connections = row[sb.CONNECTIONS]
     worker.websockets = row[sb.WEBSOCKETS]
     worker.hub_busy_us = row[sb.HUB_BUSY_US]
+    worker.latency_p50 = row[sb.LATENCY_P50_US]
+    worker.latency_p99 = row[sb.LATENCY_P99_US]
     beat = row[sb.HEARTBEAT_MS]
     worker.silent_ms = max(now_ms - beat, 0) if beat else 0
     worker.status = _STATUS_NAMES.get(row[sb.STATUS], "idle")

@@ -25,6 +25,7 @@ USAGE = "usage: geuwsgi top ADDRESS [--once] [--every SECONDS]"
 _TIMEOUT_S = 5.0
 _HOME_AND_CLEAR = "\x1b[H\x1b[2J"
 _COLUMNS = "{:>4} {:>8} {:<8} {:>10} {:>8} {:>6} {:>5} {:>9} {:>8} {:>8} {:>8}"
+_LATENCIES = " {:>9} {:>9}"
 
 Stats = Mapping[str, Any]
 
@@ -48,10 +49,11 @@ def draw(
         f"{stats['listen_queue']} connections wait"
     )
     yield ""
+    tells_latencies = any("latency_p99" in worker for worker in workers)
     yield _COLUMNS.format(
         *("WID", "PID", "STATUS", "REQUESTS", "/S", "BUSY", "EXC"),
         *("AVG ms", "RSS", "TX", "SPAWNS"),
-    )
+    ) + (_LATENCIES.format("P50 ms", "P99 ms") if tells_latencies else "")
     for worker in sorted(workers, key=lambda one: -rates.get(one["id"], 0.0)):
         busy = sum(core["in_request"] for core in worker.get("cores", ()))
         yield _COLUMNS.format(
@@ -66,6 +68,13 @@ def draw(
             _size(worker["rss"]),
             _size(worker["tx"]),
             worker["respawn_count"],
+        ) + (
+            _LATENCIES.format(
+                f"{worker.get('latency_p50', 0) / 1000:.1f}",
+                f"{worker.get('latency_p99', 0) / 1000:.1f}",
+            )
+            if tells_latencies
+            else ""
         )
     in_flight = sorted(_in_flight(workers))
     if in_flight:

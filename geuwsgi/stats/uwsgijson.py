@@ -115,6 +115,9 @@ def _worker(worker: WorkerStats, with_cores: bool) -> dict[str, Any]:
             for app in worker.apps
         ],
     }
+    if worker.latency_p99:
+        tree["latency_p50"] = worker.latency_p50
+        tree["latency_p99"] = worker.latency_p99
     if with_cores:
         tree["cores"] = [_core(core) for core in worker.cores]
     return tree

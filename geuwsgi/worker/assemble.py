@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from geuwsgi.config import Configuration
     from geuwsgi.net.listener import Listener
     from geuwsgi.options import Settings
+    from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.sticky import Sticky
     from geuwsgi.shared.scoreboard import ScoreboardSlot
     from geuwsgi.wsgi.applications import Applications
@@ -278,3 +279,13 @@ def _set_request_log(
         )
     ):
         site.log_request = logger
+    if settings.stats.latency_percentiles:
+        from geuwsgi.server.latencies import Latencies
+
+        def log_forced(exchange: Exchange) -> None:
+            if logger is not None and exchange.log_forced:
+                logger(exchange)
+
+        latencies = Latencies(slot.view, site.log_request or log_forced)
+        site.log_request = latencies.count
+        server.on_second.append(latencies.tick)

@@ -226,3 +226,18 @@ def test_uwsgitop_shows_the_workers(site: Site) -> None:
             process.wait()
             os.close(reader)
         assert b"uwsgi-2.0.31" in shown
+
+
+def test_percentiles_of_times_are_told_where_they_are_asked_for(site: Site) -> None:
+    with site.start("--latency-percentiles"):
+        for _ in range(3):
+            get(site.address)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            told = [one for one in site.read()["workers"] if "latency_p99" in one]
+            if told:
+                break
+            time.sleep(0.01)
+        assert (
+            all(0 < one["latency_p50"] <= one["latency_p99"] for one in told) and told
+        )

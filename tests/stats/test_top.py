@@ -30,6 +30,15 @@ def test_the_busiest_worker_is_first_with_its_rate() -> None:
     assert lines[5].split()[:3] == ["2", "78", "idle"]
 
 
+def test_percentiles_are_shown_where_they_are_told() -> None:
+    workers = [WorkerStats(1, latency_p50=1500, latency_p99=20_000), WorkerStats(2)]
+    told = stats_tree(InstanceStats("2.0.31", 9, 0, 0, "/srv", workers=workers))
+    lines = [line.split() for line in draw(told, None, 0.0, 0.0)]
+    assert lines[3][-4:] == ["P50", "ms", "P99", "ms"]
+    assert lines[4][-2:] == ["1.5", "20.0"]
+    assert lines[5][-2:] == ["0.0", "0.0"]
+
+
 def test_requests_in_flight_are_shown_the_longest_first() -> None:
     def core(number: int, started: int, uri: str) -> CoreStats:
         found = (f"REQUEST_URI={uri}", "REQUEST_METHOD=GET", "HTTP_HOST=a")

@@ -128,7 +128,7 @@ def test_the_listen_queue_is_that_of_all_sockets(stats: InstanceStats) -> None:
 
 # name{labels} value, with the quoting of label values.
 SAMPLE = re.compile(
-    r'([a-z_:]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? ([0-9.e+-]+)'
+    r'([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? ([0-9.e+-]+)'
 )
 
 
