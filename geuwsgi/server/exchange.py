@@ -181,6 +181,11 @@ class Exchange:
         """The status as a number, 0 before there is one."""
         return self.head.code if self.head is not None else 0
 
+    @property
+    def tells_its_end(self) -> bool:
+        """Whether the peer knows the response's end before the connection's."""
+        return self._framing != _BY_CLOSE
+
     def at_end(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the exchange ends, however it does."""
         if self._on_end is None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import PeerTimeout, RemoteProtocolError
+from geuwsgi.net.stream import Stream
 from geuwsgi.protocol import http1
 from geuwsgi.server.connection import READ_SIZE, Connection
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
 
 if TYPE_CHECKING:
-    from geuwsgi.net.stream import Stream
     from geuwsgi.server.site import Limits, Site
     from geuwsgi.wsgi.response import RenderedHead
 
@@ -304,7 +304,12 @@ class HttpConnection(Connection):
         unread = exchange.input is not None and not exchange.input.complete
         if unread or exchange.code >= 400:
             self.close_gently()
-        elif exchange.complete:
+        elif exchange.complete and not (
+            exchange.tells_its_end and type(self.stream) is Stream
+        ):
+            # TLS has a message for it; and where only the end of the stream ends a
+            # response, it must come though a child of the application's has a copy
+            # of the socket. Else closing says it, with a system call less.
             self.stream.shutdown_write()
 
     def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:

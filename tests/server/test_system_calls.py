@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import _socket
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ class CountedSocket(_socket.socket):
 
     received = 0
     sent = 0
+    shut_down = 0
 
     def recv(self, *args: Any) -> bytes:
         self.received += 1
@@ -31,6 +33,10 @@ class CountedSocket(_socket.socket):
     def send(self, *args: Any) -> int:
         self.sent += 1
         return super().send(*args)
+
+    def shutdown(self, how: int) -> None:
+        self.shut_down += 1
+        super().shutdown(how)
 
 
 class Site:
@@ -60,9 +66,14 @@ class Site:
             self.server._spawn, endpoint.accept(self.sock, "")
         )
 
-    def _application(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def _application(
+        self, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
         environ["wsgi.input"].read()
         self.watchers.append(self.server.hub.loop.activecnt)
+        if environ["PATH_INFO"] == "/pieces":
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return iter([b"x" * 10_000, b"x" * 10_000])
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"x" * 20_000]
 
@@ -106,3 +117,23 @@ def test_a_request_starts_no_timer_and_no_other_watcher(site: Site) -> None:
         site.ask(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     # From the second on the connection's own watcher is there, and nothing else.
     assert len(set(site.watchers[1:])) == 1
+
+
+def test_closing_alone_ends_a_connection_whose_answer_tells_its_end(
+    site: Site,
+) -> None:
+    site.ask(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert site.peer.recv(1) == b""
+    assert site.sock.shut_down == 0
+
+
+def test_an_answer_without_a_length_ends_though_a_child_has_the_socket(
+    site: Site,
+) -> None:
+    copy = os.dup(site.sock.fileno())
+    try:
+        site.ask(b"GET /pieces HTTP/1.0\r\n\r\n")
+        with gevent.Timeout(5):
+            assert site.peer.recv(1) == b""
+    finally:
+        os.close(copy)
