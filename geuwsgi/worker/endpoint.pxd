@@ -8,10 +8,11 @@ from geuwsgi.server.site cimport Site
 
 
 cdef class Endpoint:
-    cdef object _edge, _front, _limits
+    cdef public object _edge, _limits
+    cdef object _front
     cdef dict _environ, _unix_environ
     cdef Py_ssize_t _index
-    cdef bint _is_plain, _is_unix
+    cdef bint _is_unix
     cdef str _last_address
     cdef Site _site
     cdef public object family

@@ -45,7 +45,6 @@ class Endpoint:
         "_environ",
         "_front",
         "_index",
-        "_is_plain",
         "_is_unix",
         "_last_address",
         "_limits",
@@ -63,7 +62,6 @@ class Endpoint:
         self._site = site
         self.family = listener.socket.family
         self._is_unix = self.family == socket.AF_UNIX
-        self._is_plain = edge is PLAIN
         self._last_address = ""
         self._environ: dict[str, object] | None = None
         self._front = _front_kind(listener.protocol)
@@ -96,7 +94,7 @@ class Endpoint:
 
     def accept(self, sock: Accepted, address: Any) -> Connection:
         """Return the connection of a socket that accept() has just returned."""
-        if not self._is_plain:
+        if self._edge is not PLAIN:
             return self._connection(sock, self._peer(address))
         # Nothing will be known of the peer but its address.
         site = self._site
