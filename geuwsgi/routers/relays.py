@@ -373,7 +373,11 @@ def uwsgi_opening(*, force_key: str = "", post_buffering: int = 0) -> Opening:
 def _read_packet(client: Upstream) -> tuple[bytes, bytes]:
     received = b""
     end = HEADER_SIZE
+    # Each read has its own end; bytes that trickle in have this one.
+    deadline = monotonic() + _OPENING_S
     while len(received) < end:
+        if monotonic() > deadline:
+            raise RemoteProtocolError("a packet was not complete in time")
         more = client.recv(BLOCK)
         if not more:
             raise Disconnected("a packet that was cut short")
