@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
@@ -105,8 +105,8 @@ class Serving(Protocol):
 
     def stop_accepting(self) -> None: ...
 
-    def accept_the_rest(self) -> None:
-        """Take what waits on sockets that are about to be closed. In the hub."""
+    def accept_the_rest(self, filenos: Container[int]) -> None:
+        """Take what waits on these sockets, which are about to be closed. In the hub."""
 
     def drain(self, *, reason: str, deadline_s: float) -> bool: ...
 
@@ -130,8 +130,8 @@ class WithSignals:
         self._inbox.stop()
         self._serving.stop_accepting()
 
-    def accept_the_rest(self) -> None:
-        self._serving.accept_the_rest()
+    def accept_the_rest(self, filenos: Container[int]) -> None:
+        self._serving.accept_the_rest(filenos)
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self._inbox.stop()

@@ -12,7 +12,7 @@ import importlib
 import runpy
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ class Mule:
         if self._greenlet is not None and not self._busy:
             self._greenlet.kill(block=False)
 
-    def accept_the_rest(self) -> None:
+    def accept_the_rest(self, filenos: Container[int]) -> None:
         """Messages that wait stay where they are, for the next one."""
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:

@@ -13,6 +13,7 @@ from geuwsgi.background.commons import Commons
 from geuwsgi.config import Configuration
 from geuwsgi.errors import ConfigError, StartupError
 from geuwsgi.master.plan import Plan, Role, has_application, plan_of
+from geuwsgi.master.stores import wait_for_stores
 from geuwsgi.master.zergling import take_zerg_sockets, without_doubles
 from geuwsgi.net.heldfiles import hold_files
 from geuwsgi.net.inherited import InheritedSocket
@@ -117,6 +118,9 @@ def prepare(
     if former is not None:
         listeners = _without_copies(listeners)
     try:
+        if former is None:
+            # Clients wait meanwhile, on the sockets that are open.
+            wait_for_stores(settings, log)
         commons = Commons.create(
             settings, previous=former.commons if former else None, log=log
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,7 +36,7 @@ class Front(Protocol):
 
     def start(self) -> None: ...
     def stop_accepting(self) -> None: ...
-    def accept_the_rest(self) -> None: ...
+    def accept_the_rest(self, filenos: Container[int]) -> None: ...
     def drain(self, *, reason: str, deadline_s: float) -> bool: ...
 
 
@@ -96,9 +96,10 @@ class RelayFront:
         for acceptor in self._acceptors:
             acceptor.pause()
 
-    def accept_the_rest(self) -> None:
+    def accept_the_rest(self, filenos: Container[int]) -> None:
         for acceptor in self._acceptors:
-            acceptor.accept_the_rest()
+            if acceptor.socket.fileno() in filenos:
+                acceptor.accept_the_rest()
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self.stop_accepting()
@@ -240,8 +241,8 @@ class RouterService:
             acceptor.pause()
         self._accept_or_not()
 
-    def accept_the_rest(self) -> None:
-        self._front.accept_the_rest()
+    def accept_the_rest(self, filenos: Container[int]) -> None:
+        self._front.accept_the_rest(filenos)
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
         self.stop_accepting()

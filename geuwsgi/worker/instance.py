@@ -143,10 +143,14 @@ class Instance:
         Whoever waits to be accepted still is, by ``serving``. Call it in the hub, and
         only if there is no master any more: nobody can listen on them again.
         """
-        for listener in self._all_listeners:
+        # What somebody else gave us, systemd say, or got from us, he goes on to listen
+        # on: who waits there is his, or the next one's.
+        is_shared = bool(self.settings.subscription.zerg_server)
+        own = [one for one in self._all_listeners if not (one.inherited or is_shared)]
+        for listener in own:
             listener.turn_away()
         if serving is not None:
-            serving.accept_the_rest()
+            serving.accept_the_rest({one.fileno() for one in own})
         for listener in self._all_listeners:
             listener.leave()
 

@@ -404,10 +404,14 @@ class Server:
         self._stopped_accepting = True
         self._pause()
 
-    def accept_the_rest(self) -> None:
-        """Accept all that waits, before the sockets are closed. Call it in the hub."""
+    def accept_the_rest(self, filenos: Container[int]) -> None:
+        """Accept all that waits on these sockets, before they are closed.
+
+        Call it in the hub.
+        """
         for acceptor in self._acceptors:
-            acceptor.accept_the_rest()
+            if acceptor.socket.fileno() in filenos:
+                acceptor.accept_the_rest()
 
     # Time
 

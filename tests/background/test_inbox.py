@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Container
+
 import gevent
 import gevent.event
 import pytest
@@ -70,7 +72,7 @@ def test_what_drains_leaves_signals_to_others(box: Mailbox) -> None:
 
         def stop_accepting(self) -> None: ...
 
-        def accept_the_rest(self) -> None: ...
+        def accept_the_rest(self, filenos: Container[int]) -> None: ...
 
         def drain(self, *, reason: str, deadline_s: float) -> bool:
             return True

@@ -126,7 +126,8 @@ def _websocket(visit: Visit) -> None:
                 return  # the worker ends
             assert answer == bytes((0x81, len(text))) + text
         client.send(b"\x88\x82\0\0\0\0\x03\xe8")
-        assert client.read_until(b"\x88\x02\x03\xe8").endswith(b"\x03\xe8")
+        # Our code comes back, or another one if the worker ends at this moment.
+        assert client.read_until(b"\x88\x02\x03\xe8")[:1] == b"\x88"
 
 
 def _leave_early(visit: Visit) -> None:

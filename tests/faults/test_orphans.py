@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 from geuwsgi.testing.client import connect, free_port, get
@@ -83,3 +84,27 @@ def test_a_killed_master_costs_no_request_and_its_successor_starts_at_once(
         first.kill()
         if second is not None:
             second.kill()
+
+
+def test_a_socket_of_somebody_else_goes_on_to_let_clients_in(apps: Path) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(100)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        fileno = listening.fileno()
+        (apps / "site.ini").write_text(
+            f"[uwsgi]\nhttp-socket = fd://{fileno}\nmaster = true\nmodule = counting\n"
+        )
+
+        def start_on_it() -> ServerProcess:
+            return ServerProcess(
+                ["--ini", "site.ini"], directory=apps, pass_fds=[fileno]
+            )
+
+        with start_on_it() as first:
+            assert get(address, timeout=30).status == 200
+            os.kill(first.pid, signal.SIGKILL)
+            first.wait()
+            first.wait_for(lambda: not first.processes(), "has no process left")
+        with socket.create_connection(listening.getsockname()), start_on_it():
+            assert get(address, timeout=30).status == 200

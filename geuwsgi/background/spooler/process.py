@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +113,7 @@ class Spooler:
         self._draining = True
         self._wake.set()
 
-    def accept_the_rest(self) -> None:
+    def accept_the_rest(self, filenos: Container[int]) -> None:
         """Tasks that wait stay on the disk."""
 
     def drain(self, *, reason: str, deadline_s: float) -> bool:
