@@ -9,6 +9,7 @@ cdef class Stream:
     cdef public object _hub, _reader, _sock, _watcher, _writer
     cdef public object _rested, _failure
     cdef public int _fd
+    cdef public Py_ssize_t unsent
     cdef public double deadline, write_deadline, write_timeout
 
     cpdef recv(self, size)

@@ -17,9 +17,12 @@ most answers never wait and pay nothing for it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +39,10 @@ try:
     from geuwsgi.net._plain import PlainSocket
 except ImportError:
     PlainSocket = ()  # type: ignore[assignment,misc] # what isinstance() never finds
+
+#: Told what a slow reader has not taken, and how to send it from a file later: true if
+#: that is done.
+BeforeWaiting = Callable[[memoryview, Callable[[int, int, int], int]], bool]
 
 _READ = 1
 _WRITE = 2
@@ -68,6 +75,7 @@ class Stream:
         "_writer",
         "closed",
         "deadline",
+        "unsent",
         "write_deadline",
         "write_timeout",
     )
@@ -91,6 +99,8 @@ class Stream:
         self._clock = clock
         self.closed = False
         self.deadline = 0.0
+        #: Bytes that a slow reader is waited for with; says nothing between waits.
+        self.unsent = 0
         self.write_deadline = 0.0
         self.write_timeout = write_timeout
 
@@ -114,6 +124,22 @@ class Stream:
             or self._writer is not None
             or self._rested is not None
         )
+
+    def is_parked(self, current: greenlet | None) -> bool:
+        """Whether ``current`` is parked on this stream."""
+        return current is not None and (
+            self._reader is current or self._writer is current
+        )
+
+    def left_to_take(self) -> int:
+        """How much the slow reader that is waited for has not taken; 0 if none is."""
+        if self._writer is None:
+            return 0
+        try:
+            queued = fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return self.unsent
+        return self.unsent + int.from_bytes(queued, sys.byteorder)
 
     # Reading
 
@@ -230,6 +256,7 @@ class Stream:
 
     def _send_rest(self, rest: memoryview) -> None:
         while rest:
+            self.unsent = len(rest)
             self.wait_writable()
             try:
                 rest = rest[self._sock.send(rest) :]
@@ -239,9 +266,9 @@ class Stream:
                 raise self._translate(exc) from exc
 
     def send_last(
-        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
-        """As ``send_all``; tells ``before_waiting`` first if the peer is slow."""
+        """As ``send_all``, of all that there is; ``before_waiting`` first if it waits."""
         try:
             sent = self._sock.send(octets)
         except BlockingIOError:
@@ -249,8 +276,9 @@ class Stream:
         except OSError as exc:
             raise self._translate(exc) from exc
         if sent != len(octets):
-            before_waiting()
-            self._send_rest(memoryview(octets)[sent:])
+            rest = memoryview(octets)[sent:]
+            if not before_waiting(rest, self.send_file):
+                self._send_rest(rest)
 
     def send_more(self, octets: bytes | memoryview) -> None:
         """As ``send_all``, for bytes that others follow at once.
@@ -293,6 +321,7 @@ class Stream:
             try:
                 sent = os.sendfile(self._fd, fd, offset, min(left, _SENDFILE_BLOCK))
             except BlockingIOError:
+                self.unsent = left
                 self.wait_writable()
                 continue
             except OSError as exc:

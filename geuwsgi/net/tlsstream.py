@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected
 from geuwsgi.net.fileblocks import file_blocks
-from geuwsgi.net.stream import Stream
+from geuwsgi.net.stream import BeforeWaiting, Stream
 
 if TYPE_CHECKING:
     from geuwsgi.net.clock import Clock
@@ -222,12 +222,40 @@ class TlsStream(Stream):
             raise self._translate(exc) from exc
 
     def send_last(
-        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
-        # Whether a short piece waits is known to the kernel only; it seldom does.
-        if len(octets) > _PLAIN_BLOCK:
-            before_waiting()
-        self.send_all(octets)
+        if len(octets) <= _PLAIN_BLOCK and not self._unsent:
+            self._send_short(octets, before_waiting)
+            return
+        rest = memoryview(octets)
+        sent = 0
+        while taken := self.send_nowait(rest):
+            rest = rest[taken:]
+            sent += taken
+            if sent % _ONE_GO == 0 and rest:
+                self.let_others_run()
+        if not (rest or self._unsent) or before_waiting(rest, self.send_file):
+            return
+        if rest:
+            self.send_all(rest)
+        else:
+            self._send_raw(b"")
+
+    def _send_short(
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
+    ) -> None:
+        """Send one block, of which the kernel seldom leaves something."""
+        try:
+            self._tls.write(octets)
+        except ssl.SSLError as exc:
+            raise self._translate(exc) from exc
+
+        def waits(rest: memoryview, send_file: object) -> bool:
+            # Records: a file could not hold them.
+            before_waiting(memoryview(b""), self.send_file)
+            return False
+
+        super().send_last(self._outgoing.read(), waits)
 
     def send_more(self, octets: bytes | memoryview) -> None:
         if self.closed:

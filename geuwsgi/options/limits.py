@@ -59,6 +59,20 @@ class Limits(Section):
         at_least=0,
         since="geuwsgi",
     )
+    slow_readers_memory: int = option(
+        "keep this many MB of answers that slow readers have not taken in memory",
+        MIB,
+        default=256 << 20,
+        at_least=0,
+        since="geuwsgi",
+    )
+    slow_readers_disk: int = option(
+        "keep this many MB more of such answers in temporary files",
+        MIB,
+        default=1 << 30,
+        at_least=0,
+        since="geuwsgi",
+    )
     max_vars: int = option(
         "allow this many variables in a request",
         INT,

@@ -17,7 +17,7 @@ from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.answering import answer
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.shared import scoreboard
-from geuwsgi.wsgi.input import BodyInput, LengthInput
+from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
@@ -213,11 +213,22 @@ class Connection:
 
         A client that sends slowly then holds no core, nor an application that waits
         for it: only its connection. It has one deadline for all of it, at a rate that
-        no real link falls below. Bodies in chunks may be meant to come slowly.
+        no real link falls below. Bodies in chunks may be meant to come slowly, and
+        the application may not want one that waits to be asked for: both are taken as
+        they are while slow peers do not use up the cores.
         """
-        if type(body) is not LengthInput or body.before_first_read is not None:
+        is_short = self.site.lending.is_needed
+        if type(body) is LengthInput:
+            remaining = min(body.remaining, _SMALL_BODY)
+        elif is_short and type(body) is ChunkedInput:
+            remaining = _SMALL_BODY
+        else:
             return True
-        remaining = min(body.remaining, _SMALL_BODY)
+        if body.before_first_read is not None:
+            if not is_short:
+                return True
+            body.before_first_read()
+            body.before_first_read = None
         stream = self.stream
         stream.deadline = (
             self.site.clock.now + self.limits.body_timeout + remaining / _LEAST_RATE

@@ -5,3 +5,4 @@ cdef class Cores:
     cdef public dict holders
     cpdef take(self, holder)
     cpdef give(self, core)
+    cpdef lend(self, core)

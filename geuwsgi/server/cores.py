@@ -75,8 +75,12 @@ class Cores:
 
     def give(self, core: int) -> None:
         """Take ``core`` back; the request that waits longest gets it."""
-        del self.holders[core]
         self.served[core] += 1
+        self.lend(core)
+
+    def lend(self, core: int) -> None:
+        """As ``give``, for a request that goes on later, perhaps on another core."""
+        del self.holders[core]
         if self._waiting:
             self._hub.loop.run_callback(self._hand_over, core)
         else:

@@ -7,6 +7,9 @@ from geuwsgi.server.site cimport Site
 from geuwsgi.wsgi.response cimport HeadRenderer, RenderedHead
 
 
+cdef Py_ssize_t _LENT
+
+
 cdef class Exchange:
     cdef object __weakref__
     cdef public Site site
@@ -28,7 +31,7 @@ cdef class Exchange:
     cdef public long long app_number, app_requests, body_bytes, header_bytes, switches
     cdef public object via, logvars
     cdef public bint log_this, log_forced
-    cdef public object _on_end
+    cdef public object _on_end, _spilled
 
     @cython.locals(site=Site, cores=Cores, free=list, core=Py_ssize_t, began=double, clock=Clock)
     cpdef begin(self)
@@ -48,6 +51,8 @@ cdef class Exchange:
     )
     cpdef _write_head(self, long long known_length, first, bint file_follows=*)
     cpdef _write_more(self, chunk)
+    cpdef take_lent_core(self)
+    cdef _send_spilled(self)
 
 
 @cython.locals(exchange=Exchange, due=list)

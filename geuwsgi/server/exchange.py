@@ -20,6 +20,7 @@ from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
 from geuwsgi.protocol.chunked import LAST_CHUNK
+from geuwsgi.server.lending import LENT
 from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.response import RenderedHead, reason_phrase
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
     from geuwsgi.server.connection import Connection
     from geuwsgi.server.site import Site
+    from geuwsgi.server.unsent import Spilled
 
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"]
 Headers = list[tuple[str, str]]
@@ -46,6 +48,8 @@ _REQUESTS = scoreboard.REQUESTS
 _CORES_BUSY = scoreboard.CORES_BUSY
 _RUNNING_TIME_US = scoreboard.RUNNING_TIME_US
 _TX_BYTES = scoreboard.TX_BYTES
+
+_LENT = LENT
 
 #: Statuses whose responses have no body, whatever the application says.
 _BODILESS = frozenset({204, 304})
@@ -65,6 +69,7 @@ class Exchange:
         "_framing",
         "_left",
         "_on_end",
+        "_spilled",
         "abort_requested",
         "app_number",
         "app_requests",
@@ -148,6 +153,7 @@ class Exchange:
         self._extra_headers: Headers | None = None
         self._framing = _BY_LENGTH
         self._left = -1
+        self._spilled: Spilled | None = None
 
         # Its time and what the log tells of it.
         self.started = 0.0
@@ -268,6 +274,8 @@ class Exchange:
         core = self._core
         if self.core >= 0:
             site.cores.give(core)
+        elif self.core == _LENT:
+            site.lending.returns(self)
         # For the log: which one it was.
         self.core = core
         counters[_CORES_BUSY] -= 1
@@ -301,9 +309,34 @@ class Exchange:
         if self.deadline:
             self.deadline += waited + monotonic() - began
 
-    def _wait_without_core(self) -> None:
-        if self.site.unsent.admits(self):
-            self.release_core()
+    def take_lent_core(self) -> None:
+        """Have a core again for what comes after a wait; parks the greenlet.
+
+        Only the request's own: it may end before others that it has started.
+        """
+        if self.core == _LENT and getcurrent() is self.greenlet:
+            self.core = -1
+            self.site.lending.returns(self)
+            self.core = self._core = core = self.site.cores.take(self)
+            self.environ["uwsgi.core"] = core
+
+    def _wait_without_core(
+        self, rest: memoryview, send_file: Callable[[int, int, int], int]
+    ) -> bool:
+        """Let a slow reader have ``rest``, the end of the answer, without a core."""
+        unsent = self.site.unsent
+        if not unsent.admits(self):
+            self._spilled = unsent.spill(self, rest, send_file)
+            # What it was in memory goes when the application has returned.
+            return self._spilled is not None
+        self.release_core()
+        return False
+
+    def _send_spilled(self) -> None:
+        spilled, self._spilled = self._spilled, None
+        assert spilled is not None
+        self.release_core()
+        spilled.send()
 
     # PEP 3333
 
@@ -375,8 +408,12 @@ class Exchange:
         pipeline = self.transformations
         if pipeline is not None and not pipeline.passing:
             pipeline.finish(self)
+            if self._spilled is not None:
+                self._send_spilled()
             return
         if self.complete or self.upgraded:
+            if self._spilled is not None:
+                self._send_spilled()
             return
         if not self.headers_sent:
             self._write_head(0, b"")
@@ -484,6 +521,8 @@ class Exchange:
             stream.send_last(first, self._wait_without_core)
         else:
             stream.send_all(first)
+            if self.core == _LENT:
+                self.take_lent_core()
 
     def _has_failed_body(self) -> bool:
         """Whether the application goes on after an error in the request's body."""
@@ -529,6 +568,8 @@ class Exchange:
 
     def _send(self, octets: bytes) -> None:
         self.connection.stream.send_all(octets)
+        if self.core == _LENT:
+            self.take_lent_core()
 
     def send_file(self, fd: int, offset: int, count: int) -> None:
         """Send ``count`` bytes of ``fd`` from ``offset`` as a piece of the body.
@@ -595,6 +636,8 @@ class Exchange:
                 self.finish()
             else:
                 self.write_whole(body)
+            if self._spilled is not None:
+                self._send_spilled()
         except Disconnected:
             self.complete = True
 

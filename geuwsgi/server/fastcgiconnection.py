@@ -20,7 +20,9 @@ from geuwsgi.server.exchange import Exchange
 from geuwsgi.wsgi.input import UnboundInput
 
 if TYPE_CHECKING:
-    from geuwsgi.net.stream import Stream
+    from greenlet import greenlet
+
+    from geuwsgi.net.stream import BeforeWaiting, Stream
     from geuwsgi.server.site import Limits, Site
 
 _FILE_BLOCK = 65528
@@ -105,7 +107,7 @@ class RecordStream:
             )
 
     def send_last(
-        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
         if octets:
             self._stream.send_last(
@@ -159,6 +161,16 @@ class RecordStream:
     @property
     def is_waiting(self) -> bool:
         return self._stream.is_waiting
+
+    @property
+    def unsent(self) -> int:
+        return self._stream.unsent
+
+    def is_parked(self, current: greenlet | None) -> bool:
+        return self._stream.is_parked(current)
+
+    def left_to_take(self) -> int:
+        return self._stream.left_to_take()
 
     def is_overdue(self, now: float) -> bool:
         return self._stream.is_overdue(now)

@@ -9,7 +9,7 @@ cdef class Site:
     cdef public object hub, counters, base_environ, find_application, error_answers, stamp
     cdef public object send_file, log_request, log_forced, modifiers, request_ended, sticky
     cdef public object hand_over, wake, exception_seen, shows_exceptions, worker_id, quiet_disconnects
-    cdef public object drain_begins, connections, unsent, vars_reader
+    cdef public object drain_begins, connections, lending, unsent, vars_reader
     cdef public Clock clock
     cdef public Cores cores
     cdef public tuple stages, response_filters, upgrade_offers

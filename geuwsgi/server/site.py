@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
 from geuwsgi.protocol.http1 import HeadParser
+from geuwsgi.server.lending import Lending
 from geuwsgi.server.unsent import Unsent
 from geuwsgi.wsgi.response import HeadRenderer
 
@@ -97,6 +98,7 @@ class Site:
         "hand_over",
         "harakiri",
         "hub",
+        "lending",
         "log_forced",
         "log_request",
         "modifiers",
@@ -180,7 +182,8 @@ class Site:
         self.renderer = HeadRenderer()
         #: What reads the usual packets of uwsgi, where that is compiled.
         self.vars_reader: VarsReader | None = None
-        self.unsent = Unsent(clock)
+        self.lending = Lending(cores, hub.loop)
+        self.unsent = Unsent(clock, self.report)
 
     def report(self, line: str) -> None:
         """Write a line to the log."""

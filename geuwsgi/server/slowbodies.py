@@ -3,8 +3,8 @@
 Small bodies are read before a core is taken; a longer one, or one in chunks, is read by
 the application, which holds its core meanwhile. Each byte of it gives the next one time,
 so a few hundred clients that send one byte now and then could keep all cores of a
-worker for nothing. While there are free cores that is their own affair. When there are
-none, bodies below the rate that small ones must keep are given up.
+worker for nothing. So their cores are lent (`geuwsgi.server.lending`) as long as that is
+bounded; beyond, bodies below the rate that small ones must keep are given up.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
+    from geuwsgi.server.lending import Lending
 
 #: Seconds that a body may pause before its rate counts.
 _GRACE_S = 5.0
+#: The same when no more cores can be lent.
+_SHORT_GRACE_S = 1.0
 #: Bytes a second, as for small bodies.
 _LEAST_RATE = 1024
 
@@ -36,12 +39,15 @@ class SlowBodies:
         self._report = report
         self._seen: dict[Exchange, tuple[float, int]] = {}
 
-    def give_up(self, cores: Cores, now: float) -> None:
-        """Fail the waits of slow bodies if no core is free. Call it in the hub."""
-        if cores.free:
+    def give_up(self, cores: Cores, lending: Lending, now: float) -> None:
+        """Fail the waits of slow bodies if no core is left. Call it in the hub."""
+        if not lending.is_needed:
             self._seen.clear()
             return
-        slow = self.look(list(cores.holders.values()), now)
+        grace = _SHORT_GRACE_S if lending.is_full else _GRACE_S
+        slow = self.look([*cores.holders.values(), *lending.exchanges], now, grace)
+        if cores.free and not lending.is_full:
+            return
         for stream in slow:
             stream.expire()
         if slow:
@@ -50,7 +56,9 @@ class SlowBodies:
                 "come too slowly are given up"
             )
 
-    def look(self, exchanges: Iterable[Exchange], now: float) -> list[Stream]:
+    def look(
+        self, exchanges: Iterable[Exchange], now: float, grace: float = _GRACE_S
+    ) -> list[Stream]:
         """Return the streams of ``exchanges`` to be given up."""
         before = self._seen
         self._seen = {}
@@ -60,7 +68,7 @@ class SlowBodies:
             if arrived < 0:
                 continue
             since, first = self._seen[exchange] = before.get(exchange, (now, arrived))
-            if arrived - first < (now - since - _GRACE_S) * _LEAST_RATE:
+            if arrived - first < (now - since - grace) * _LEAST_RATE:
                 slow.append(exchange.stream)
         return slow
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from geuwsgi.errors import Disconnected
+from geuwsgi.net.stream import BeforeWaiting
 
 #: What the peer does next: bytes arrive, nothing has arrived yet, or it is gone.
 Event = bytes | None | Disconnected
@@ -88,7 +89,7 @@ class MemoryStream:
     send_more = send_all
 
     def send_last(
-        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
         self.send_all(octets)
 

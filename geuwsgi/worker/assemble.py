@@ -144,6 +144,9 @@ def build_server(
         max_connections=settings.limits.max_connections,
         max_connections_per_address=settings.limits.max_connections_per_address,
     )
+    server.site.unsent.limit(
+        settings.limits.slow_readers_memory, settings.limits.slow_readers_disk
+    )
     if settings.workers.disable_async_warn_on_queue_full:
         server.warns_when_full = False
     if threshold := settings.workers.harakiri_queue_threshold:

@@ -377,6 +377,7 @@ class Server:
 
     def _use_up_cores(self) -> None:
         self._pause()
+        self.site.lending.begin()
         now = self.clock.now
         if self.warns_when_full and now - self._warned >= _WARN_EVERY:
             self._warned = now
@@ -423,14 +424,18 @@ class Server:
         for exchange in overdue(self.site.cores.holders, now):
             if self.may_abort():
                 self._abort(exchange, now)
+        for exchange in self.site.lending.exchanges:
+            if 0.0 < exchange.deadline <= now and self.may_abort():
+                self._abort(exchange, now)
         self._ticks += 1
         if self._ticks % 4:
             return
         for stream in overdue_streams(self.site.connections, now):
             stream.expire()
         self._refusals.close_until(now)
-        self._slow_bodies.give_up(self.site.cores, now)
-        self.site.unsent.give_up(self.site.cores)
+        lending = self.site.lending
+        self._slow_bodies.give_up(self.site.cores, lending, now)
+        self.site.unsent.give_up(self.site.cores, lending)
         if self.site.unsent.has_shrunk():
             give_memory_back()
         for callback in self.on_second:
@@ -519,7 +524,8 @@ class Server:
             listener.leave_port()
 
     def _cut_everything(self, reason: str) -> bool:
-        for request in list(self.site.cores.holders.values()):
+        site = self.site
+        for request in (*site.cores.holders.values(), *site.lending.exchanges):
             self.throw_into(
                 request, RequestAborted(f"{reason}: the request took too long", 503)
             )
@@ -545,6 +551,7 @@ class Server:
         for watcher in (self._ticker, self._box):
             if watcher is not None:
                 watcher.stop()
+        self.site.lending.stop()
         exchange = current_exchange()
         mine = exchange.connection if exchange is not None else None
         for connection in self.site.connections:

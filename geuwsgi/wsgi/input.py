@@ -10,6 +10,7 @@ both, which nobody can want of 0.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -67,7 +68,8 @@ class BodyInput:
 
     After the body, ``leftover`` holds what belongs to the next request. A body that
     ``failed`` has no end that could be found: its connection can only be closed.
-    ``arrived`` counts the bytes that were waited for.
+    ``arrived`` counts the bytes that were waited for. ``after_wait``, where somebody has
+    set it, is called when some of them have come.
     """
 
     __slots__ = (
@@ -75,6 +77,7 @@ class BodyInput:
         "_extend_deadline",
         "_position",
         "_source",
+        "after_wait",
         "arrived",
         "before_first_read",
         "complete",
@@ -95,6 +98,7 @@ class BodyInput:
         self._extend_deadline = extend_deadline
         self.before_first_read = before_first_read
         self.arrived = 0
+        self.after_wait: Callable[[], None] | None = None
         self.on_received: Callable[[int], None] | None = None
         self.complete = False
         self.failed = False
@@ -123,6 +127,8 @@ class BodyInput:
             self.failed = True
             raise InputError("the client closed before the end of the request body")
         self.arrived += len(received)
+        if self.after_wait is not None:
+            self.after_wait()
         if self.on_received is not None:
             self.on_received(len(received))
         return received
@@ -358,6 +364,8 @@ class UnboundInput(BodyInput):
             raise
         self.complete = not received
         self.arrived += len(received)
+        if self.after_wait is not None:
+            self.after_wait()
         self._left -= len(received)
         if self._limited and self._left < 0:
             self.failed = True
@@ -401,6 +409,27 @@ class ChunkedInput(BodyInput):
         pending = self._pending
         self._pending = b""
         return self._decoder, pending
+
+    def fill(self, most: int) -> None:
+        """Receive now until ``most`` bytes are here, or all. See `LengthInput.fill`.
+
+        They stay as they came, for who wants the chunks; what is wrong with them is
+        told when they are read.
+        """
+        probe = ChunkedDecoder()
+        pieces = []
+        received = self._pending
+        with contextlib.suppress(RemoteProtocolError):
+            while True:
+                pieces.append(received)
+                probe.feed(received)
+                most -= len(received)
+                if probe.complete or most <= 0:
+                    break
+                received = self._source.recv(_BLOCK)
+                if not received:
+                    raise Disconnected("the client closed within the request body")
+        self._pending = b"".join(pieces)
 
     def _receive(self, wanted: int) -> bytes:
         pending = self._pending

@@ -101,6 +101,46 @@ def test_send_all_waits_for_a_slow_reader(pair: tuple[Stream, socket.socket]) ->
     assert received == payload
 
 
+def test_what_a_slow_reader_has_not_taken_is_known() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    ours.setblocking(False)
+    stream = Stream(ours, get_hub())
+    octets = bytes(12_000_000)
+    sending = gevent.spawn(stream.send_all, octets)
+    gevent.sleep(0)
+    assert stream.is_parked(sending)
+    assert not stream.is_parked(None)
+    left = stream.left_to_take()
+    assert 0 < left <= len(octets)
+    assert left > stream.unsent
+    with gevent.Timeout(10):
+        while sending:
+            gevent.socket.wait_read(theirs.fileno())
+            theirs.recv(1 << 20)
+    assert not stream.is_parked(sending)
+    assert stream.left_to_take() == 0
+    stream.close()
+    theirs.close()
+
+
+def test_a_slow_reader_may_be_left_to_somebody_else(
+    pair: tuple[Stream, socket.socket],
+) -> None:
+    stream, _ = pair
+    kept: list[int] = []
+
+    def keep(rest: memoryview, send_file: object) -> bool:
+        kept.append(len(rest))
+        return True
+
+    stream.send_last(b"x" * 100, keep)
+    assert not kept
+    stream.send_last(b"x" * 4_000_000, keep)
+    assert 0 < kept[0] < 4_000_000
+
+
 def test_send_nowait_says_how_much_went(pair: tuple[Stream, socket.socket]) -> None:
     stream, _ = pair
     assert stream.send_nowait(b"abc") == 3

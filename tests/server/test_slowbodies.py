@@ -77,18 +77,41 @@ class Busy:
     free: list[int]
 
 
+@dataclass
+class Lent:
+    exchanges: list[Any] = field(default_factory=list)
+    is_full: bool = False
+    is_needed: bool = True
+
+
 def test_while_there_are_free_cores_nobody_is_given_up() -> None:
     told: list[str] = []
     bodies = SlowBodies(told.append)
     request: Any = Request()
     cores: Any = Busy({0: request}, [1])
-    bodies.give_up(cores, 1)
-    bodies.give_up(cores, 100)
+    lending: Any = Lent(is_needed=False)
+    bodies.give_up(cores, lending, 1)
+    bodies.give_up(cores, lending, 100)
     cores.free.clear()
-    bodies.give_up(cores, 101)
+    lending.is_needed = True
+    bodies.give_up(cores, lending, 101)
     assert not told
-    bodies.give_up(cores, 110)
+    bodies.give_up(cores, lending, 110)
     assert told == [
         "all cores are busy: 1 requests whose bodies come too slowly are given up"
     ]
+    assert request.stream.expired == 1
+
+
+def test_where_no_more_cores_are_lent_a_second_is_enough() -> None:
+    told: list[str] = []
+    bodies = SlowBodies(told.append)
+    request: Any = Request()
+    cores: Any = Busy({}, [1])
+    lending: Any = Lent([request])
+    for now in (1, 2, 3, 20):
+        bodies.give_up(cores, lending, now)
+    assert not told
+    lending.is_full = True
+    bodies.give_up(cores, lending, 21)
     assert request.stream.expired == 1

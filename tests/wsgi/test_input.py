@@ -232,6 +232,34 @@ def test_filling_stops_where_it_was_told_to() -> None:
     assert body.read() == b"efgh"
 
 
+def chunked_from(source: Pieces) -> ChunkedInput:
+    return ChunkedInput(
+        source, b"", 0, before_first_read=None, extend_deadline=lambda: None
+    )
+
+
+def test_the_chunks_of_a_filled_body_are_still_there() -> None:
+    source = Pieces([b"2\r\nab\r\n", b"3\r\ncde\r\n", b"0\r\n\r\n"])
+    body = chunked_from(source)
+    body.fill(8)
+    assert len(source.pieces) == 1
+    decoder, pending = body.hand_over()
+    assert decoder.feed(pending) == b"abcde"
+    source = Pieces([b"2\r\nab\r\n", b"zzz\r\n", b"more"])
+    body = chunked_from(source)
+    body.fill(1000)
+    with pytest.raises(RemoteProtocolError):
+        body.read()
+
+
+def test_after_a_wait_somebody_is_called() -> None:
+    body = by_length(b"abcdef", [b"ab", b"cd", b"ef"])
+    calls: list[int] = []
+    body.after_wait = lambda: calls.append(body.arrived)
+    assert body.read() == b"abcdef"
+    assert calls == [2, 4, 6]
+
+
 def test_what_was_waited_for_is_counted() -> None:
     source = Pieces([b"abc", b"de"])
     body = LengthInput(

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gevent.event
+from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import Disconnected, PeerTimeout
 from geuwsgi.net.fileblocks import file_blocks
 from geuwsgi.server.http2.heads import response_fields
 
 if TYPE_CHECKING:
+    from geuwsgi.net.stream import BeforeWaiting
     from geuwsgi.server.http2.session import Session
 
 _FILE_BLOCK = 65536
@@ -39,6 +41,7 @@ class Channel:
         "_in_one_go",
         "_received",
         "_session",
+        "_waits",
         "_wakeup",
         "closed",
         "deadline",
@@ -47,6 +50,7 @@ class Channel:
         "number",
         "on_failure",
         "unacknowledged",
+        "unsent",
         "was_reset",
         "write_deadline",
         "write_timeout",
@@ -62,6 +66,7 @@ class Channel:
         self._head_sent = False
         self._in_one_go = 0
         self._wakeup = gevent.event.Event()
+        self._waits: greenlet | None = None
         self._have = 0
         self._has_expired = False
         self.closed = False
@@ -73,6 +78,8 @@ class Channel:
         self.is_waiting = False
         #: Told when the client has reset the stream, or is gone.
         self.on_failure: Callable[[], None] | None = None
+        #: As `Stream.unsent`.
+        self.unsent = 0
         #: The response ended as it should.
         self.is_whole = False
         self.was_reset = False
@@ -188,6 +195,7 @@ class Channel:
                     self._in_one_go = 0
                     self._session.let_others_run()
             else:
+                self.unsent = len(view)
                 self._await_window()
             self._check()
 
@@ -200,10 +208,11 @@ class Channel:
             self.write_deadline = 0.0
 
     def send_last(
-        self, octets: bytes | memoryview, before_waiting: Callable[[], None]
+        self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
-        before_waiting()
-        self.send_all(octets)
+        # Whether it waits is for the window to say, and the windows of others.
+        if not before_waiting(memoryview(octets), self.send_file):
+            self.send_all(octets)
 
     send_more = send_all
 
@@ -236,7 +245,12 @@ class Channel:
         timeout = None
         if deadline > 0:
             timeout = max(deadline - self._session.now(), 0.0)
-        if not self._wakeup.wait(timeout) or self._has_expired:
+        self._waits = getcurrent()
+        try:
+            woken = self._wakeup.wait(timeout)
+        finally:
+            self._waits = None
+        if not woken or self._has_expired:
             self._has_expired = False
             raise PeerTimeout("the peer was silent for too long")
         self._check()
@@ -246,6 +260,13 @@ class Channel:
     def fileno(self) -> int:
         """The descriptor of the whole connection."""
         return self._session.fileno()
+
+    def is_parked(self, current: greenlet | None) -> bool:
+        return current is not None and self._waits is current
+
+    def left_to_take(self) -> int:
+        """As `Stream.left_to_take`, but what is in the connection counts as taken."""
+        return self.unsent if self._waits is not None and self.write_deadline else 0
 
     def is_overdue(self, now: float) -> bool:
         return False  # each wait has its own end

@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Callable, Iterator
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -271,17 +272,25 @@ def test_a_small_body_that_trickles_in_holds_no_core(routed: Routed) -> None:
     assert client.bodies[quick] == b"3"
 
 
-def test_bodies_that_others_wait_for_are_given_up(site: Site) -> None:
+def test_bodies_that_come_slowly_keep_no_core_that_others_wait_for(
+    site: Site,
+) -> None:
     client = Client(site.address)
     slow = [client.request("/slow", method="POST", end=False) for _ in range(10)]
     while len(site.asked) < len(slow):
         gevent.sleep(0.001)
     waiting = client.request("/next")
-    given_up = SlowBodies(site.made.log.append)
-    given_up.give_up(site.cores, monotonic())
-    given_up.give_up(site.cores, monotonic() + 60)
-    client.wait_for(waiting, *slow)
+    client.wait_for(waiting)
     assert client.heads[waiting][":status"] == "200"
+    lending: Any = SimpleNamespace(
+        is_needed=True,
+        is_full=True,
+        exchanges=site.made.server.site.lending.exchanges,
+    )
+    given_up = SlowBodies(site.made.log.append)
+    given_up.give_up(site.cores, lending, monotonic())
+    given_up.give_up(site.cores, lending, monotonic() + 60)
+    client.wait_for(*slow)
 
 
 def test_a_backend_is_not_kept_waiting_for_a_stream_that_was_reset(
