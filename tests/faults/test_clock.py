@@ -122,8 +122,9 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(
                 lambda before=before: size_of(apps / "ticks") > before,  # type: ignore[misc]
                 "has its timers",
             )
-            # What is kept until a time of day is gone by it.
-            assert get(address, "/remembered").text == "ever"
+            if days > 0:
+                # What is kept until a time of day is gone by it.
+                assert get(address, "/remembered").text == "ever"
         assert hung.read_response().status == 504
         assert time.monotonic() - began < 30
     assert len(lines_of(apps / "crons")) <= 4
