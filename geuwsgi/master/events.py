@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 from geuwsgi.master.plan import Plan, Role
 
@@ -33,6 +34,19 @@ class Request(enum.Enum):
     MORE_WORKERS = "one worker more"
     FEWER_WORKERS = "one worker less"
     CHEAP = "cheap mode"
+
+
+#: Requests for a new generation.
+RELOADS: Final = frozenset(
+    {Request.RELOAD, Request.BRUTAL_RELOAD, Request.CHAIN_RELOAD}
+)
+#: Requests for new members of the same one.
+RETIREMENTS: Final = {
+    Request.RELOAD_WORKERS: Role.WORKER,
+    Request.BRUTAL_RELOAD_WORKERS: Role.WORKER,
+    Request.RELOAD_MULES: Role.MULE,
+    Request.RELOAD_SPOOLERS: Role.SPOOLER,
+}
 
 
 # -- events ------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Final
 
 from geuwsgi.master import events as ev
+from geuwsgi.master.deaths import how_it_ended, status_in_words
 from geuwsgi.master.events import Action, Event, Request
 from geuwsgi.master.filling import Filling
 from geuwsgi.master.fleet import Fleet
@@ -107,9 +108,9 @@ class Policy:
             self._stop(brutal=request is Request.BRUTAL_STOP, why=why, now=now)
         elif self.is_stopping or current is None:
             self.fleet.log(f"{request.value}{why} ignored: the instance is stopping")
-        elif request in _RELOADS:
+        elif request in ev.RELOADS:
             self._reload(current, request, why, now)
-        elif request in _RETIREMENTS:
+        elif request in ev.RETIREMENTS:
             self._retire_all(current, request, why)
         elif request is Request.PAUSE:
             self._pause(current, why)
@@ -153,7 +154,7 @@ class Policy:
             self.fleet.drop(building, "stop", now)
 
     def _retire_all(self, current: Generation, request: Request, why: str) -> None:
-        role = _RETIREMENTS[request]
+        role = ev.RETIREMENTS[request]
         self.fleet.log(f"{request.value}{why}")
         for member in current.members.values():
             if member.role is role and member.is_wanted:
@@ -271,7 +272,7 @@ class Policy:
         generation.still_loading_at = math.inf
         if was_ours or self.is_stopping:
             return
-        how = _how_it_ended(event.status)
+        how = how_it_ended(event.status)
         if was_loaded:
             fleet.log(
                 f"the template of generation {generation.number} {how}; "
@@ -394,7 +395,7 @@ class Policy:
                 self._fail(generation, "no application was loaded", status, now)
                 return
         else:
-            how = _status_in_words(status)
+            how = status_in_words(status)
             fleet.log(
                 f"DAMN ! {member} (pid: {member.pid}) died{how} :( trying respawn ..."
             )
@@ -494,28 +495,3 @@ class Policy:
         if current is None or not current.served:
             return ""
         return f"; generation {current.number} keeps serving"
-
-
-def _how_it_ended(status: int | None) -> str:
-    if status is None:
-        return "ended"
-    if status < 0:
-        return f"was killed by signal {-status}"
-    return f"exited with status {status}"
-
-
-def _status_in_words(status: int | None) -> str:
-    if status is not None and status < 0:
-        return f", killed by signal {-status}"
-    return f", exited with status {status}" if status else ""
-
-
-_RELOADS: Final = frozenset(
-    {Request.RELOAD, Request.BRUTAL_RELOAD, Request.CHAIN_RELOAD}
-)
-_RETIREMENTS: Final = {
-    Request.RELOAD_WORKERS: Role.WORKER,
-    Request.BRUTAL_RELOAD_WORKERS: Role.WORKER,
-    Request.RELOAD_MULES: Role.MULE,
-    Request.RELOAD_SPOOLERS: Role.SPOOLER,
-}
