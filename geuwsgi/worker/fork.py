@@ -71,8 +71,10 @@ def die_with_parent(signal_number: int) -> bool:
     return _prctl(PR_SET_PDEATHSIG, signal_number)
 
 
-def end_some_time_after_parent() -> bool:
-    """Have the kernel end this process 16 seconds after its parent; False: impossible.
+def end_some_time_after(parent: int) -> bool:
+    """Have the kernel end this process 16 seconds after ``parent``; False: impossible.
+
+    It must be the parent already: not the process between it and this one.
 
     For what notices nothing any more: a loop without end, a library that waits for
     ever. No Python runs for that: the handler of the signal is ``alarm`` of the C
@@ -81,6 +83,8 @@ def end_some_time_after_parent() -> bool:
 
     Ends with a change of user: call it again after one.
     """
+    if os.getppid() != parent:
+        return False
     # Other architectures have other numbers; Python 3.10 has no name for it.
     names = {number.value: number.name for number in signal.Signals}
     if names.get(ORPHANS_SIGNAL, "SIGSTKFLT") != "SIGSTKFLT":

@@ -43,7 +43,7 @@ from geuwsgi.shared.scoreboard import (
     ScoreboardSlot,
 )
 from geuwsgi.worker.channel import Control, MasterGone
-from geuwsgi.worker.fork import end_some_time_after_parent
+from geuwsgi.worker.fork import end_some_time_after
 from geuwsgi.worker.memory import read_memory, read_shares
 from geuwsgi.worker.messages import Kind, Message
 from geuwsgi.worker.stacks import StackReporter
@@ -131,7 +131,7 @@ class Life:
         instance, order = self._instance, self._order
         if self._connection is not None:
             _wait_for_parent(instance.boot.master_pid)
-            end_some_time_after_parent()
+            end_some_time_after(instance.boot.master_pid)
             self._control = Control(self._connection)
             self._control.on(Kind.DRAIN, self._told_to_drain)
             self._control.on(Kind.SERVE, lambda message: self._let_serve.set())
@@ -184,7 +184,8 @@ class Life:
         self._announce_engine()
         self._tell(Kind.READY)
         if self._control is not None:
-            end_some_time_after_parent()  # the user may be another one now
+            # Once more: the user may be another one now.
+            end_some_time_after(self._instance.boot.master_pid)
             waiting = gevent.spawn(self._start_when_let)
             ending: Ending = self._endings.get()
             if not self._let_serve.is_set():

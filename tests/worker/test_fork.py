@@ -15,14 +15,15 @@ needs_linux = pytest.mark.skipif(
 # set for it.
 _PARENT = """
 import os, signal
-from geuwsgi.worker.fork import end_some_time_after_parent
+from geuwsgi.worker.fork import end_some_time_after
 
 reading, writing = os.pipe()
 if os.fork():
     os.close(writing)
     os.read(reading, 1)
     os._exit(0)
-assert end_some_time_after_parent()
+assert not end_some_time_after(1)
+assert end_some_time_after(os.getppid())
 os.close(reading)
 parent = os.getppid()
 os.close(writing)
