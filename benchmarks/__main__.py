@@ -10,7 +10,7 @@ from .environment import TREE, Environment
 from .kinds import KINDS, QUICK, Kind
 from .report import table, to_json, write_pages
 from .runner import Plan, raise_descriptor_limit, run_kind
-from .servers import SERVERS
+from .servers import GEUWSGI_PURE, SERVERS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,12 +20,14 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{kind.name:16}{kind.title}")
         return 0
     environment = Environment(options.cache, geuwsgi=options.geuwsgi)
-    environment.prepare(compiled=not options.pure)
-    servers = [
+    named = [
         server
         for server in SERVERS
-        if (not options.servers or server.name in options.servers)
-        and (not server.needs or environment.has(server.needs))
+        if (server.name in options.servers if options.servers else not server.on_demand)
+    ]
+    environment.prepare(compiled=not options.pure, both=GEUWSGI_PURE in named)
+    servers = [
+        server for server in named if not server.needs or environment.has(server.needs)
     ]
     plan = Plan(
         environment,

@@ -48,6 +48,7 @@ class Environment:
         self.cache = cache
         self.peers = cache / "peers" / "bin"
         self._own = cache / "geuwsgi"
+        self._pure = cache / "geuwsgi-pure"
         self._command = geuwsgi
         self.clients = cache / "clients"
 
@@ -56,13 +57,23 @@ class Environment:
         """The geuwsgi command that is measured."""
         return self._command or self._own / "bin" / "geuwsgi"
 
-    def prepare(self, *, compiled: bool = True) -> None:
-        """Makes or refreshes what is missing. May take minutes the first time."""
+    @property
+    def pure_geuwsgi(self) -> Path:
+        """The geuwsgi command without compiled modules, beside the measured one."""
+        return self._pure / "bin" / "geuwsgi"
+
+    def prepare(self, *, compiled: bool = True, both: bool = False) -> None:
+        """Makes or refreshes what is missing. May take minutes the first time.
+
+        With `both` there is also a geuwsgi without compiled modules.
+        """
         self.cache.mkdir(parents=True, exist_ok=True)
         self._build_clients()
         self._install_peers()
         if self._command is None:
-            self._install_tree(compiled=compiled)
+            self._install_tree(self._own, compiled=compiled)
+        if both:
+            self._install_tree(self._pure, compiled=False)
 
     def client(self, name: str) -> str:
         return str(self.clients / name)
@@ -121,7 +132,7 @@ class Environment:
                 print(f"not measured, does not install here: {distribution}")
         stamp.write_text(wanted)
 
-    def _install_tree(self, *, compiled: bool) -> None:
+    def _install_tree(self, place: Path, *, compiled: bool) -> None:
         # A copy of what git knows, so that the build leaves nothing in the tree.
         listing = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -136,7 +147,7 @@ class Environment:
         for name in files:
             if name.startswith(("geuwsgi/", "pyproject", "setup", "README")):
                 digest.update(name.encode() + (TREE / name).read_bytes())
-        stamp = self._own / "installed"
+        stamp = place / "installed"
         if stamp.exists() and stamp.read_text() == digest.hexdigest():
             return
         source = self.cache / "source"
@@ -144,11 +155,11 @@ class Environment:
         for name in files:
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TREE / name, source / name)
-        _make_venv(self._own)
+        _make_venv(place)
         variables = (
             dict(os.environ) if compiled else {**os.environ, "GEUWSGI_PURE": "1"}
         )
-        bin_directory = self._own / "bin"
+        bin_directory = place / "bin"
         _pip(bin_directory, "uninstall", "--yes", "geuwsgi")
         if not _pip(bin_directory, "install", str(source), *FRAMEWORKS, env=variables):
             raise SystemExit("geuwsgi does not install from this tree")

@@ -89,6 +89,10 @@ class Kind:
     options: tuple[str, ...] = ()
     workers: int = 1
 
+    def measures(self, server: str) -> bool:
+        """Whether the kind makes sense for the server of this name."""
+        return not self.only or server.removesuffix("-pure") in self.only
+
     @property
     def unit(self) -> str:
         if isinstance(self.load, LongPolls):

@@ -92,7 +92,7 @@ def run_kind(
     able = [
         server
         for server in servers
-        if kind.wire in server.wires and (not kind.only or server.name in kind.only)
+        if kind.wire in server.wires and kind.measures(server.name)
     ]
     for number in range(1, plan.rounds + 1):
         for server in able:

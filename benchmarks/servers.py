@@ -64,12 +64,16 @@ Command = Callable[[Place], "list[str]"]
 
 @dataclass(frozen=True)
 class Server:
-    """One measured server: `needs` is the command or package that must be there."""
+    """One measured server: `needs` is the command or package that must be there.
+
+    One that is `on_demand` is only measured when it is named.
+    """
 
     name: str
     title: str
     needs: str
     wires: Mapping[Wire, Command]
+    on_demand: bool = False
 
 
 def _uwsgi_options(place: Place, *listener: str, gevent: bool = True) -> list[str]:
@@ -224,8 +228,17 @@ GEUWSGI = Server(
     _uwsgi_family(lambda place: str(place.environment.geuwsgi)),
 )
 
+GEUWSGI_PURE = Server(
+    "geuwsgi-pure",
+    "geuwsgi, plain Python",
+    "",
+    _uwsgi_family(lambda place: str(place.environment.pure_geuwsgi)),
+    on_demand=True,
+)
+
 SERVERS: tuple[Server, ...] = (
     GEUWSGI,
+    GEUWSGI_PURE,
     Server(
         "uwsgi-gevent",
         "uWSGI --gevent",
