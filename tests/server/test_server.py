@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 from wsgiref.validate import validator
@@ -14,6 +15,7 @@ import gevent.event
 import gevent.select
 import gevent.socket
 import pytest
+from greenlet import getcurrent
 
 from geuwsgi.protocol.uwsgi import encode_packet, encode_vars
 from geuwsgi.server.context import current_exchange
@@ -972,3 +974,30 @@ def test_bad_packets_are_refused(packet: bytes, answer: bytes) -> None:
         received = read_all(client)
         assert received.startswith(answer)
         assert bool(received) == bool(answer)
+
+
+def test_greenlets_of_many_requests_that_end_at_once_are_given_up_soon() -> None:
+    news = gevent.event.Event()
+    greenlets: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        greenlets.add(getcurrent())
+        news.wait()
+        return answer(start_response, b"hello")
+
+    with serving(app, validate=False) as instance, ExitStack() as clients:
+        polls = [clients.enter_context(instance.connect()) for _ in range(60)]
+        for poll in polls:
+            poll.sendall(get())
+        wait_until(lambda: instance.counters[scoreboard.CORES_BUSY] == 60)
+        assert len(greenlets) == 60
+        news.set()
+        for poll in polls:
+            assert read_response(poll)[1] == b"hello"
+        wait_until(lambda: len(greenlets) < 60)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    with gevent.Timeout(10):
+        while not condition():
+            gevent.sleep(0.005)
