@@ -76,6 +76,16 @@ class BuildTogether(build_ext):
             if not all(os.path.exists(self.get_ext_fullpath(name)) for name in needed):
                 for name in group:
                     self._remove(name)
+        missing = [
+            extension.name
+            for extension in self.extensions
+            if not os.path.exists(self.get_ext_fullpath(extension.name))
+        ]
+        if missing:
+            self.warn(
+                "geuwsgi runs interpreted where nothing could be compiled, and does the"
+                f" same, slower: {', '.join(missing)}"
+            )
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(OSError):
