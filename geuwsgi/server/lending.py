@@ -124,6 +124,9 @@ class Lending:
                 continue
             wanted -= 1
             kept = _LEAST_KEPT + exchange.stream.unsent
+            if exchange.headers_sent and not exchange._left:
+                # However much is sent: it goes as a whole.
+                kept += exchange.body_bytes
             body = exchange.input
             if isinstance(body, BodyInput):
                 kept += body.arrived

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
-from greenlet import getcurrent, greenlet
-
 if TYPE_CHECKING:
     from geuwsgi.net.clock import Clock
     from geuwsgi.server.cores import Cores
@@ -33,8 +31,8 @@ _MUCH_BYTES = 32 << 20
 
 #: Less is no memory to speak of, and not worth a descriptor.
 _LEAST_SPILLED = 1 << 16
-#: Written to a file in one go, before others have their turn.
-_BLOCK = 1 << 18
+#: A disk may be slow, and who waits for it keeps a core: as many write at once.
+_MOST_WRITING = 4
 
 #: Seconds that a reader may take nothing, or little, before its rate counts.
 _GRACE_S = 5.0
@@ -75,6 +73,7 @@ class Unsent:
         "_seen",
         "_spilled",
         "_waiting",
+        "_writing",
         "size",
         "size_in_files",
     )
@@ -97,6 +96,7 @@ class Unsent:
         self._seen: dict[Exchange, tuple[float, int]] = {}
         self._peak = 0
         self._spilled = 0
+        self._writing = 0
         self.size = 0
         self.size_in_files = 0
 
@@ -123,25 +123,24 @@ class Unsent:
     ) -> Spilled | None:
         """Put ``rest`` into a file for ``send_file``; None if it has to stay.
 
-        Lets other greenlets run meanwhile. The file goes with the exchange.
+        It is written in a thread, as disks keep their writers waiting. The file goes
+        with the exchange.
         """
         size = len(rest)
-        if size < _LEAST_SPILLED or not self._has_room_for(size):
+        if (
+            size < _LEAST_SPILLED
+            or self._writing >= _MOST_WRITING
+            or not self._has_room_for(size)
+        ):
             return None
         self._in_files[exchange] = size
         self.size_in_files += size
         exchange.at_end(partial(self._leaves_file, exchange))
+        self._writing += 1
         try:
             # Closed at the end of the exchange, which outlives this function.
             file = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115
-            exchange.at_end(file.close)
-            for start in range(0, size, _BLOCK):
-                block = rest[start : start + _BLOCK]
-                while block:
-                    block = block[file.write(block) :]
-                hub = exchange.site.hub
-                hub.loop.run_callback(getcurrent().switch)
-                greenlet.switch(hub)
+            exchange.site.hub.threadpool.apply(_write, (file, rest))
         except OSError as exc:
             if not self._failed:
                 self._failed = True
@@ -150,6 +149,10 @@ class Unsent:
                     f"{self._directory}: {exc.strerror or exc}"
                 )
             return None
+        finally:
+            self._writing -= 1
+        # Not before: who is killed meanwhile leaves it to the thread.
+        exchange.at_end(file.close)
         self._failed = False
         self._spilled += size
         return Spilled(file, size, send_file)
@@ -237,6 +240,11 @@ class Unsent:
 
     def _leaves_file(self, exchange: Exchange) -> None:
         self.size_in_files -= self._in_files.pop(exchange, 0)
+
+
+def _write(file: IO[bytes], octets: memoryview) -> None:
+    while octets:
+        octets = octets[file.write(octets) :]
 
 
 def _directory() -> str:

@@ -25,11 +25,16 @@ class Peer:
 class Request:
     """Holds a core until it is told to end."""
 
-    def __init__(self, cores: Cores, peer: Peer, *, upgraded: bool = False) -> None:
+    def __init__(
+        self, cores: Cores, peer: Peer, *, upgraded: bool = False, answer: int = 0
+    ) -> None:
         self.stream = peer
         self.upgraded = upgraded
         self.input = None
         self.greenlet = None
+        self.headers_sent = answer > 0
+        self.body_bytes = answer
+        self._left = 0
         self.core = -1
         self._cores = cores
         self.running = gevent.spawn(self._begin)
@@ -112,6 +117,11 @@ def test_what_is_lent_has_bounds_in_number_and_in_bytes(made: Make) -> None:
     cores, lending = made(1)
     for _ in range(3):
         Request(cores, Peer(unsent=1 << 20))
+    wait_for(lambda: lending.is_full)
+    assert len(lending.exchanges) == 1
+    cores, lending = made(1)
+    for _ in range(3):
+        Request(cores, Peer(unsent=1), answer=1 << 20)
     wait_for(lambda: lending.is_full)
     assert len(lending.exchanges) == 1
 
