@@ -26,11 +26,11 @@ from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.http2.channel import Channel
 from geuwsgi.server.http2.guard import FrameError, FrameGuard
 from geuwsgi.server.http2.heads import Field, request_head
+from geuwsgi.server.http2.request import RequestConnection, StreamExchange
 from geuwsgi.wsgi.input import UnboundInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
-    from geuwsgi.wsgi.response import RenderedHead
 
 MAX_STREAMS = 128
 #: How much of all bodies may come before it is read.
@@ -50,28 +50,6 @@ _LEAST_RATE = 1024
 _MOST_FIELD_BYTES = 65536
 #: Characters of a refusal that the log and the peer are told.
 _TOLD = 160
-
-
-class StreamExchange(Exchange):
-    """An exchange on a stream that may be reset while it waits for a core."""
-
-    __slots__ = ()
-
-    def choose(self) -> Any:
-        if self.connection.stream.has_failed:  # type: ignore[attr-defined]
-            raise Disconnected("the client reset the stream")
-        return super().choose()
-
-
-class RequestConnection(Connection):
-    """What an exchange of HTTP/2 takes for its connection."""
-
-    __slots__ = ()
-
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
-        if head.has_date:
-            return b""
-        return self.site.clock.date_line
 
 
 class Session:
@@ -132,7 +110,6 @@ class Session:
 
     def _read(self) -> None:
         received = self._received
-        stream = self._stream
         connection = self._connection
         while True:
             try:
@@ -158,11 +135,9 @@ class Session:
                 self._sent_all.wait()
             if self._is_over:
                 return
-            # Who always has another frame is not the only one to be served.
-            stream.let_others_run()
             self._set_deadline()
             try:
-                received = stream.recv(READ_SIZE)
+                received = self._receive()
             except PeerTimeout:
                 self._h2.close_connection()
                 self._flush_nowait()
@@ -170,6 +145,16 @@ class Session:
             connection.idle = False
             if not received:
                 return
+
+    def _receive(self) -> bytes:
+        stream = self._stream
+        received = stream.recv_nowait(READ_SIZE)
+        if received is None:
+            return stream.recv_after_wait(READ_SIZE)
+        # Who always has another frame is not the only one to be served. To
+        # give it after each read, also where none waits, costs each request a turn.
+        stream.let_others_run()
+        return received
 
     def _set_deadline(self) -> None:
         """Say when the next bytes must come, and whether the connection is idle."""
