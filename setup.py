@@ -51,6 +51,7 @@ WEBSOCKET = (
     "geuwsgi.server.websocket.engine",
     "geuwsgi.server.websocket._quick",
     "geuwsgi.api.websocket",
+    "geuwsgi.websocket",
 )
 
 

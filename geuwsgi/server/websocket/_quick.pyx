@@ -270,3 +270,29 @@ cdef class QuickWebSocket(WebSocket):
             if self._state == OPEN:
                 self._lose()
             raise self._closed() from error
+
+    cpdef bint push(self, bytes frame, bint compressed=False) except -1:
+        """Send a frame made elsewhere; see ``WebSocket.push``."""
+        cdef Outbox outbox = self._outbox
+        cdef Stream stream
+        cdef Py_ssize_t sent
+        if (
+            self._state == OPEN
+            and not outbox.busy
+            and outbox._backlog is None
+            and outbox.held is None
+            and self._deflater is None
+            and type(self._stream) is Stream
+        ):
+            stream = self._stream
+            if not stream.closed:
+                sent = send(
+                    stream._fd, PyBytes_AS_STRING(frame), len(frame), MSG_NOSIGNAL
+                )
+                if sent == len(frame):
+                    outbox.sent += sent
+                    return True
+                if sent > 0:
+                    # Less than what a backlog takes.
+                    return outbox.push_rest(frame, sent)
+        return WebSocket.push(self, frame, compressed)

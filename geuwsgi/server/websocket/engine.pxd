@@ -28,3 +28,5 @@ cdef class WebSocket(Life):
     cpdef recv(self, bint leave_rest=*)
     cdef _may_hold(self)
     cpdef send(self, payload, opcode=*)
+    cpdef bint push(self, bytes frame, bint compressed=*) except -1
+    cpdef Py_ssize_t window_bits_for(self, payload) except -1

@@ -403,7 +403,7 @@ class WebSocket(Life):
         finally:
             outbox.end_turn()
 
-    def push(self, frame: bytes, *, compressed: bool = False) -> bool:
+    def push(self, frame: bytes, compressed: bool = False) -> bool:
         """Send a frame made elsewhere, now or when the peer can take it.
 
         For broadcasts. Never parks. Returns false if the websocket is closed, or is

@@ -14,4 +14,5 @@ cdef class Outbox:
     cpdef bint hold(self, bytes frame) except -1
     cpdef release(self)
     cpdef bint push(self, bytes frame) except -1
+    cpdef bint push_rest(self, bytes frame, Py_ssize_t sent) except -1
     cdef bint _write_now(self, bytes frame) except -1

@@ -301,14 +301,18 @@ class Outbox:
         """
         if self.held is not None:
             self.release()
+        sent = 0
+        if self._backlog is None and not self.busy:
+            sent = self._stream.send_nowait(frame)
+            if sent == len(frame):
+                self.sent += sent
+                return True
+        return self.push_rest(frame, sent)
+
+    def push_rest(self, frame: bytes, sent: int) -> bool:
+        """As ``push``, of a frame of which ``sent`` bytes are out."""
         backlog = self._backlog
         if backlog is None:
-            sent = 0
-            if not self.busy:
-                sent = self._stream.send_nowait(frame)
-                if sent == len(frame):
-                    self.sent += sent
-                    return True
             if sent:
                 self._rest = frame[sent:]
                 self.busy = True
