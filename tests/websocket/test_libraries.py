@@ -90,7 +90,7 @@ def test_many_flask_sock_clients_at_once(libraries: SocketServer) -> None:
 
 def test_the_client_package_websocket_client(server: SocketServer) -> None:
     client = websocket_client.create_connection(
-        f"ws://{server.http}/object", timeout=5, subprotocols=["v1.echo"]
+        f"ws://{server.http}/object", timeout=20, subprotocols=["v1.echo"]
     )
     assert client.getsubprotocol() == "v1.echo"
     client.send("hello")
