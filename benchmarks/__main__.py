@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.list:
         for kind in KINDS:
-            print(f"{kind.name:16}{kind.title}")
+            print(f"{kind.name:20}{kind.title}")
         return 0
     environment = Environment(options.cache, geuwsgi=options.geuwsgi)
     named = [
