@@ -189,6 +189,59 @@ cdef class FieldReader:
         if self._names.find(text, PyBytes_GET_SIZE(name), h) == NULL:
             self._names.keep(name, h, key, None, flags)
 
+    def read_line(self, bytes line, Py_ssize_t size, dict environ):
+        """Add what the first ``size`` bytes, a request line, say to ``environ``.
+
+        False, with nothing touched, for all but the usual: a common method, a path
+        without escapes and dot segments, and HTTP/1.1.
+        """
+        cdef const char *text = PyBytes_AS_STRING(line)
+        cdef const char *target
+        cdef const char *end
+        cdef const char *at
+        cdef const char *query = NULL
+        cdef uint8_t c
+        cdef object method = None
+        cdef object uri
+        if size > PyBytes_GET_SIZE(line) or size < 14:
+            return False
+        end = text + size - 9
+        if memcmp(end, b" HTTP/1.1", 9) != 0:
+            return False
+        if memcmp(text, b"GET /", 5) == 0:
+            method = "GET"
+            target = text + 4
+        elif memcmp(text, b"POST /", 6) == 0:
+            method = "POST"
+            target = text + 5
+        elif memcmp(text, b"HEAD /", 6) == 0:
+            method = "HEAD"
+            target = text + 5
+        else:
+            return False
+        at = target
+        while at < end:
+            c = <uint8_t>at[0]
+            if c <= 0x20 or c >= 0x7F or c == 35:  # blank, control, beyond ASCII, "#"
+                return False
+            if query == NULL:
+                if c == 63:  # "?"
+                    query = at
+                elif c == 37 or (c == 46 and (at - 1)[0] == 47):  # "%", "/."
+                    return False
+            at += 1
+        uri = PyUnicode_DecodeLatin1(target, end - target, NULL)
+        environ["REQUEST_METHOD"] = method
+        environ["REQUEST_URI"] = uri
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1"
+        if query == NULL:
+            environ["QUERY_STRING"] = ""
+            environ["PATH_INFO"] = uri
+        else:
+            environ["QUERY_STRING"] = PyUnicode_DecodeLatin1(query + 1, end - query - 1, NULL)
+            environ["PATH_INFO"] = PyUnicode_DecodeLatin1(target, query - target, NULL)
+        return True
+
     def read(self, bytes head, Py_ssize_t start, dict environ, Py_ssize_t most):
         """Add the fields of ``head`` from ``start`` on to ``environ``; 1 if done.
 

@@ -142,7 +142,9 @@ class HeadParser:
         line_end = -1 if reader is None else head.find(b"\r\n")
         if line_end >= 0:
             assert reader is not None
-            flags = self._read_line(head[:line_end], environ)
+            flags = 0
+            if not reader.read_line(head, line_end, environ):
+                flags = self._read_line(head[:line_end], environ)
             done = reader.read(head, line_end + 2, environ, self._max_fields)
             if done > 0:
                 return self._framing(environ, flags)
@@ -204,6 +206,9 @@ class HeadParser:
         away, if the fields must be read again for this line: they mean something
         else under HTTP/1.0 or beside an absolute-form target. Raises as ``parse``.
         """
+        reader = self._reader
+        if reader is not None and reader.read_line(line, len(line), environ):
+            return True
         flags = self._read_line(line, environ)
         return not flags and "geuwsgi.authority" not in environ
 

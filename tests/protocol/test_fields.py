@@ -166,3 +166,26 @@ def test_a_head_means_the_same_to_both(lines: list[bytes]) -> None:
     # Not known, known, and with lines that are known.
     for _ in range(3):
         assert parse(compiled, head) == expected
+
+
+@given(
+    st.tuples(
+        st.sampled_from([b"GET", b"POST", b"HEAD", b"PUT", b"get", b"GET ", b""]),
+        st.lists(
+            st.one_of(
+                st.sampled_from(
+                    [b"/", b"a", b"?", b"%", b"%41", b"/.", b"/../", b"#", b" ", b"."]
+                ),
+                st.binary(max_size=3),
+            ),
+            max_size=6,
+        ).map(b"".join),
+        st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"http/1.1", b""]),
+    ).map(b" ".join)
+)
+def test_a_request_line_means_the_same_to_both(line: bytes) -> None:
+    head = line + b"\r\nHost: a.example"
+    interpreted = http1.HeadParser()
+    interpreted._reader = None
+    expected = parse(interpreted, head)
+    assert parse(http1.HeadParser(), head) == expected
