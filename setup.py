@@ -31,6 +31,7 @@ TYPED = ("geuwsgi.protocol.uwsgi",)
 PATH = (
     "geuwsgi.net.clock",
     "geuwsgi.net.server",
+    "geuwsgi.net.socketcalls",
     "geuwsgi.net.stream",
     "geuwsgi.protocol.http1",
     "geuwsgi.server.cgiconnection",
@@ -38,8 +39,10 @@ PATH = (
     "geuwsgi.server.context",
     "geuwsgi.server.cores",
     "geuwsgi.server.exchange",
+    "geuwsgi.server.greenlets",
     "geuwsgi.server.httpconnection",
     "geuwsgi.server.site",
+    "geuwsgi.server.tally",
     "geuwsgi.server.uwsgiconnection",
     "geuwsgi.worker.endpoint",
     "geuwsgi.wsgi.response",

@@ -26,6 +26,10 @@ WEBSOCKET = {name for name in MODULES if ".websocket" in name}
 PATH = MODULES - WEBSOCKET - {"geuwsgi.protocol.uwsgi"}
 
 
+#: Those of which the same is written twice, in Python and in C.
+TWICE = [path for path in DECLARED if path.with_suffix(".pyx").exists()]
+
+
 def _sources() -> dict[str, dict[str, tuple[set[str], set[str]]]]:
     """The slots and the methods of each class, by module."""
     found: dict[str, dict[str, tuple[set[str], set[str]]]] = {}
@@ -73,7 +77,18 @@ def _declarations(path: Path) -> dict[str, tuple[set[str], set[str]]]:
     return classes
 
 
-@pytest.mark.parametrize("path", DECLARED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", TWICE, ids=lambda path: path.stem)
+def test_a_class_written_in_c_has_the_methods_of_the_one_in_python(path: Path) -> None:
+    declared = _declarations(path)
+    for name, (_, defined) in _sources()[str(path.relative_to(TREE))].items():
+        assert defined - {"__init__"} <= declared[name][1], f"{path.name}: {name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in DECLARED if path not in TWICE],
+    ids=lambda path: path.stem,
+)
 def test_a_compiled_class_has_the_attributes_of_its_source(path: Path) -> None:
     # Otherwise the module would stay interpreted, and with it the way of a request.
     sources = _sources()[str(path.relative_to(TREE))]

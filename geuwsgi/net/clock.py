@@ -15,16 +15,19 @@ from geuwsgi.protocol.dates import format_http_date
 class Clock:
     """``now`` is monotonic seconds; ``date_line`` a rendered Date field line.
 
+    ``date_end`` is the same with the empty line that ends a head.
+
     ``wall_offset`` added to a monotonic time gives seconds since 1970.
 
     Whoever owns the clock calls ``tick`` several times a second.
     """
 
-    __slots__ = ("_second", "date_line", "now", "wall_offset")
+    __slots__ = ("_second", "date_end", "date_line", "now", "wall_offset")
 
     def __init__(self) -> None:
         self.now = 0.0
         self.date_line = b""
+        self.date_end = b""
         self.wall_offset = 0.0
         self._second = 0
         self.tick()
@@ -37,3 +40,4 @@ class Clock:
         if second != self._second:
             self._second = second
             self.date_line = f"Date: {format_http_date(second)}\r\n".encode()
+            self.date_end = self.date_line + b"\r\n"

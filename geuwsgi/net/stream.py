@@ -29,16 +29,12 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import Disconnected, LocalProtocolError, PeerTimeout
+from geuwsgi.net.socketcalls import PlainSocket, SocketCalls
 
 if TYPE_CHECKING:
     import _socket
 
     from geuwsgi.net.clock import Clock
-
-try:
-    from geuwsgi.net._plain import PlainSocket
-except ImportError:
-    PlainSocket = ()  # type: ignore[assignment,misc] # what isinstance() never finds
 
 #: Told what a slow reader has not taken, and how to send it from a file later: true if
 #: that is done.
@@ -53,7 +49,17 @@ _DRAINED_A_TURN = 1 << 20
 _MORE: int = getattr(socket, "MSG_MORE", 0)
 
 
-class Stream:
+class Sleeper:
+    """Who waits for a stream without a greenlet."""
+
+    __slots__ = ()
+
+    def wake(self) -> None:
+        """There is something to read, or the stream has failed. Called in the hub."""
+        raise NotImplementedError
+
+
+class Stream(SocketCalls):
     """Owns ``sock``, which never blocks, until ``close``.
 
     It is a ``_socket.socket``, or a ``PlainSocket``, as an ``Acceptor`` gives it.
@@ -66,11 +72,8 @@ class Stream:
         "_armed",
         "_clock",
         "_failure",
-        "_fd",
-        "_hub",
         "_reader",
-        "_rested",
-        "_sock",
+        "_sleeper",
         "_watcher",
         "_writer",
         "closed",
@@ -87,14 +90,12 @@ class Stream:
         clock: Clock | None = None,
         write_timeout: float = 0.0,
     ) -> None:
-        self._sock: _socket.socket | PlainSocket = sock
-        self._fd = sock.fileno()
-        self._hub = hub
+        super().__init__(sock, hub)
         self._watcher: Any = None
         self._armed = False
         self._reader: greenlet | None = None
         self._writer: greenlet | None = None
-        self._rested: Callable[[], object] | None = None
+        self._sleeper: Sleeper | None = None
         self._failure: Disconnected | None = None
         self._clock = clock
         self.closed = False
@@ -122,7 +123,7 @@ class Stream:
         return (
             self._reader is not None
             or self._writer is not None
-            or self._rested is not None
+            or self._sleeper is not None
         )
 
     def is_parked(self, current: greenlet | None) -> bool:
@@ -143,17 +144,17 @@ class Stream:
 
     # Reading
 
-    def rest(self, rested: Callable[[], object]) -> bool:
+    def rest(self, sleeper: Sleeper) -> bool:
         """Wait without a greenlet; false if this stream cannot.
 
-        ``rested`` is called in the hub, once, when there is something to read, the
+        ``sleeper`` is woken in the hub, once, when there is something to read, the
         deadline has passed or the stream was closed: the next ``recv`` says which. A
         greenlet costs an idle connection 7 KiB, and switching among a thousand of them
         costs a request more than all else here.
         """
         if self.closed:
             return False
-        self._rested = rested
+        self._sleeper = sleeper
         self._arm()
         return True
 
@@ -167,11 +168,12 @@ class Stream:
             return self._recv_late(size)
         while True:
             try:
-                return self._sock.recv(size)
-            except BlockingIOError:
-                self.wait_readable()
+                received = self._receive(size)
             except OSError as exc:
                 raise self._translate(exc) from exc
+            if received is not None:
+                return received
+            self.wait_readable()
 
     def _recv_late(self, size: int) -> bytes:
         """What came before the failure was noticed is still received."""
@@ -195,9 +197,7 @@ class Stream:
     def recv_nowait(self, size: int) -> bytes | None:
         """Return what is there, b"" at the end of the stream, None if nothing is."""
         try:
-            return self._sock.recv(size)
-        except BlockingIOError:
-            return None
+            return self._receive(size)
         except OSError as exc:
             raise self._translate(exc) from exc
 
@@ -208,11 +208,9 @@ class Stream:
         if self.closed:
             raise Disconnected("the connection is closed")
         self._arm()
-        self._reader = getcurrent()
+        self._reader = self._current()
         try:
-            # greenlet.switch, not Hub.switch: the latter looks for hooks that no
-            # greenlet here has.
-            greenlet.switch(self._hub)
+            self._switch_to_hub()
         finally:
             self._reader = None
 
@@ -226,17 +224,17 @@ class Stream:
     def _on_readable(self) -> None:
         reader = self._reader
         if reader is None:
-            rested = self._rested
-            if rested is not None:
-                self._rested = None
-                rested()
+            sleeper = self._sleeper
+            if sleeper is not None:
+                self._sleeper = None
+                sleeper.wake()
                 return
             # Bytes came while nobody reads: a level-triggered watcher would spin.
             self._watcher.stop()
             self._armed = False
             return
         self._reader = None
-        reader.switch()
+        self._switch_to(reader)
 
     # Writing
 
@@ -246,9 +244,7 @@ class Stream:
         Raises Disconnected if the peer is gone, PeerTimeout past the deadline.
         """
         try:
-            sent = self._sock.send(octets)
-        except BlockingIOError:
-            sent = 0
+            sent = self._transmit(octets, 0)
         except OSError as exc:
             raise self._translate(exc) from exc
         if sent != len(octets):
@@ -259,20 +255,17 @@ class Stream:
             self.unsent = len(rest)
             self.wait_writable()
             try:
-                rest = rest[self._sock.send(rest) :]
-            except BlockingIOError:
-                continue
+                sent = self._transmit(rest, 0)
             except OSError as exc:
                 raise self._translate(exc) from exc
+            rest = rest[sent:]
 
     def send_last(
         self, octets: bytes | memoryview, before_waiting: BeforeWaiting
     ) -> None:
         """As ``send_all``, of all that there is; ``before_waiting`` first if it waits."""
         try:
-            sent = self._sock.send(octets)
-        except BlockingIOError:
-            sent = 0
+            sent = self._transmit(octets, 0)
         except OSError as exc:
             raise self._translate(exc) from exc
         if sent != len(octets):
@@ -287,20 +280,23 @@ class Stream:
         file leave in one packet.
         """
         try:
-            sent = self._sock.send(octets, _MORE)
-        except BlockingIOError:
-            sent = 0
+            sent = self._transmit(octets, _MORE)
         except OSError as exc:
             raise self._translate(exc) from exc
         if sent != len(octets):
             self._send_rest(memoryview(octets)[sent:])
 
+    def send_both_nowait(self, first: bytes, second: bytes | memoryview) -> int:
+        """As ``send_nowait`` for two pieces in one system call."""
+        try:
+            return self._transmit_both(first, second)
+        except OSError as exc:
+            raise self._translate(exc) from exc
+
     def send_nowait(self, octets: bytes | memoryview) -> int:
         """Send what the kernel takes at once; return how many bytes that was."""
         try:
-            return self._sock.send(octets)
-        except BlockingIOError:
-            return 0
+            return self._transmit(octets, 0)
         except OSError as exc:
             raise self._translate(exc) from exc
 
@@ -342,7 +338,7 @@ class Stream:
         A client that takes everything at once would otherwise keep the worker.
         """
         self._hub.loop.run_callback(getcurrent().switch)
-        greenlet.switch(self._hub)
+        self._switch_to_hub()
         if self.closed:
             raise Disconnected("the connection is closed")
 
@@ -352,7 +348,7 @@ class Stream:
             raise LocalProtocolError("two greenlets write the same connection")
         if self.closed:
             raise Disconnected("the connection is closed")
-        current = getcurrent()
+        current = self._current()
         # Slow readers are the exception, so the write watcher lives only as long
         # as the wait.
         watcher = self._hub.loop.io(self._fd, _WRITE)
@@ -361,7 +357,7 @@ class Stream:
         self._writer = current
         watcher.start(self._on_writable)
         try:
-            greenlet.switch(self._hub)
+            self._switch_to_hub()
         finally:
             self._writer = None
             self.write_deadline = 0.0
@@ -372,7 +368,7 @@ class Stream:
         writer = self._writer
         if writer is not None:
             self._writer = None
-            writer.switch()
+            self._switch_to(writer)
 
     # Ending
 
@@ -380,7 +376,7 @@ class Stream:
         """Whether a wait in progress is past its deadline."""
         return (
             0.0 < self.deadline <= now
-            and (self._reader is not None or self._rested is not None)
+            and (self._reader is not None or self._sleeper is not None)
         ) or 0.0 < self.write_deadline <= now
 
     def expire(self) -> None:
@@ -389,10 +385,10 @@ class Stream:
         self._fail_waits(PeerTimeout("the peer was silent for too long"))
 
     def _fail_waits(self, error: Disconnected) -> None:
-        if self._rested is not None:
+        if self._sleeper is not None:
             self._failure = error
-            self._hub.loop.run_callback(self._rested)
-            self._rested = None
+            self._hub.loop.run_callback(self._sleeper.wake)
+            self._sleeper = None
         for waiting in (self._reader, self._writer):
             if waiting is not None:
                 self._hub.loop.run_callback(self._throw, waiting, error)
@@ -448,7 +444,7 @@ class Stream:
         if self.is_waiting:
             self._fail_waits(Disconnected("the connection was closed"))
         self.detach_watcher()
-        self._sock.close()
+        self._close_socket()
 
     def detach_watcher(self) -> None:
         """Give up the read watcher; a later wait makes a new one."""

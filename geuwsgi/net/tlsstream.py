@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected
 from geuwsgi.net.fileblocks import file_blocks
-from geuwsgi.net.stream import BeforeWaiting, Stream
+from geuwsgi.net.stream import BeforeWaiting, Sleeper, Stream
 
 if TYPE_CHECKING:
     from geuwsgi.net.clock import Clock
@@ -122,7 +122,7 @@ class TlsStream(Stream):
         except OSError as exc:
             raise self._translate(exc) from exc
 
-    def rest(self, rested: Callable[[], object]) -> bool:
+    def rest(self, sleeper: Sleeper) -> bool:
         """Not without a greenlet: what the socket has may be no byte of the peer's."""
         return False
 
@@ -268,6 +268,10 @@ class TlsStream(Stream):
         except ssl.SSLError as exc:
             raise self._translate(exc) from exc
         self._unsent += self._outgoing.read()
+
+    def send_both_nowait(self, first: bytes, second: bytes | memoryview) -> int:
+        sent = self.send_nowait(first)
+        return sent + self.send_nowait(second) if sent == len(first) else sent
 
     def send_nowait(self, octets: bytes | memoryview) -> int:
         """See ``Stream``; what was taken and not sent yet follows by itself."""

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from geuwsgi.server.site import Site
 
 
+#: What becomes of a connection after a request: it ends, its greenlet waits for the
+#: next one, or it waits without.
+ENDS = 0
+STAYS = 1
+RESTS = 2
+
+
 def answer(connection: Connection, exchange: Exchange) -> None:
     """Have ``exchange`` answered: by a stage, the application, or an error."""
     exchange.begin()
@@ -41,18 +48,18 @@ def serve(site: Site, connection: Connection) -> bool:
     """Serve ``connection`` in the current greenlet; false if it has ended.
 
     True if it rests: then it waits for its next request without a greenlet, and
-    ``site.wake`` has it served again. Never raises.
+    ``site.greenlets`` has it served again. Never raises.
     """
     try:
         while (exchange := connection.next_exchange()) is not None:
             answer(connection, exchange)
-            stays = connection.settle(exchange)
+            course = connection.settle(exchange)
             # What this request held must not stay while the next one is awaited.
             del exchange
-            if not stays:
-                break
-            if connection.rest():
+            if course == RESTS:
                 return True
+            if course == ENDS:
+                break
     except Disconnected:
         pass
     except RequestAborted:

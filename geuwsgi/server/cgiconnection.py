@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.protocol import http1
+from geuwsgi.server.answering import ENDS
 from geuwsgi.server.connection import Connection
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.wsgi.input import LengthInput
@@ -101,12 +102,12 @@ class CgiConnection(Connection):
             )
         return length
 
-    def settle(self, exchange: Exchange) -> bool:
+    def settle(self, exchange: Exchange) -> int:
         """One request, one answer, and the end."""
         body = exchange.input
         if exchange.complete and body is not None and not body.complete:
             self.close_gently()
-        return False
+        return ENDS
 
     def attach_body(self, exchange: Exchange, length: int, rest: bytes) -> None:
         """Give the exchange a body of ``length`` bytes; ``rest`` has come already."""
@@ -120,5 +121,5 @@ class CgiConnection(Connection):
         exchange.input = body
         exchange.environ["wsgi.input"] = body
 
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
-        return b""
+    def end_of_head(self, exchange: Exchange, head: RenderedHead) -> bytes:
+        return b"\r\n"

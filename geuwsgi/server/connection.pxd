@@ -1,25 +1,21 @@
 # C types for connection.py, when it is compiled.
 cimport cython
 
-from geuwsgi.server.exchange cimport Exchange
-from geuwsgi.server.site cimport Site
+from geuwsgi.server.exchange cimport Carrier, Exchange
 
 
-cdef class Connection:
+cdef class Connection(Carrier):
     cdef object __weakref__
-    cdef public Site site
-    cdef public object limits, stream, pending
+    cdef public object pending
     cdef public dict environ
     cdef public str peer_address, peer_port
     cdef public Py_ssize_t listener
-    cdef public bint idle, is_adopted, is_head, is_relayed
+    cdef public bint idle, is_adopted, is_relayed
 
     @cython.locals(environ=dict)
     cpdef dict new_environ(self)
     cpdef next_exchange(self)
-    cpdef settle(self, exchange)
-    cpdef rest(self)
-    cpdef closing_lines(self, exchange, head)
+    cpdef int settle(self, Exchange exchange) except -1
     cpdef bint await_small_body(self, body) except -1
 
 

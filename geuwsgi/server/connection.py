@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.server.abort import RequestAborted
-from geuwsgi.server.answering import answer
-from geuwsgi.server.exchange import Exchange
+from geuwsgi.server.answering import ENDS, answer
+from geuwsgi.server.exchange import Carrier, Exchange
 from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
 
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
     from geuwsgi.server.site import Limits, Site
-    from geuwsgi.wsgi.response import RenderedHead
 
 #: How long and how much of an unread request is read after the last answer. A front
 #: server that is reset while it still sends tells its client of a bad gateway.
@@ -44,7 +43,7 @@ _BLOCK = 65536
 READ_SIZE = 16384
 
 
-class Connection:
+class Connection(Carrier):
     """A connected peer on ``stream``.
 
     ``environ`` is what every request on the connection starts from: the worker's
@@ -57,15 +56,11 @@ class Connection:
         "environ",
         "idle",
         "is_adopted",
-        "is_head",
         "is_relayed",
-        "limits",
         "listener",
         "peer_address",
         "peer_port",
         "pending",
-        "site",
-        "stream",
     )
 
     def __init__(
@@ -75,8 +70,7 @@ class Connection:
         environ: dict[str, object],
         limits: Limits,
     ) -> None:
-        self.site = site
-        self.limits = limits
+        super().__init__(site, stream, limits)
         #: Index of the listener that accepted it.
         self.listener = 0
         self.peer_address = ""
@@ -87,11 +81,9 @@ class Connection:
         self.is_adopted = False
         #: The stream ends at a sibling, which has the client's in TLS.
         self.is_relayed = False
-        self.stream = stream
         self.environ = environ
         #: Between requests: draining may close it without losing anything.
         self.idle = False
-        self.is_head = False
 
     def new_environ(self) -> dict[str, Any]:
         """Return what a request starts from, for it to have."""
@@ -114,21 +106,13 @@ class Connection:
     def _serve(self) -> None:
         raise NotImplementedError
 
-    def settle(self, exchange: Exchange) -> bool:
-        """Do what is due after ``exchange``; false if nothing comes after it."""
-        return False
-
-    def rest(self) -> bool:
-        """Give up the greenlet until the next request comes; false to keep it."""
-        return False
+    def settle(self, exchange: Exchange) -> int:
+        """Do what is due after ``exchange``; ENDS, STAYS or RESTS."""
+        return ENDS
 
     def run(self, exchange: Exchange) -> None:
         """Have ``exchange`` answered: by a stage, the application, or an error."""
         answer(self, exchange)
-
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
-        """Return the Date and Connection lines of a response."""
-        raise NotImplementedError
 
     def refuse_for_want_of_an_application(self, exchange: Exchange) -> None:
         self.site.report(

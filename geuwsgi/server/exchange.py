@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from geuwsgi.errors import Disconnected, LocalProtocolError
+from geuwsgi.net.stream import Sleeper, Stream
 from geuwsgi.protocol.chunked import LAST_CHUNK
 from geuwsgi.server.lending import LENT
-from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.response import RenderedHead, reason_phrase
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from geuwsgi.net.stream import Stream
     from geuwsgi.server.connection import Connection
-    from geuwsgi.server.site import Site
+    from geuwsgi.server.site import Limits, Site
     from geuwsgi.server.unsent import Spilled
 
 ExcInfo = tuple[type[BaseException], BaseException, "TracebackType"]
@@ -38,21 +37,34 @@ Headers = list[tuple[str, str]]
 #: A first piece of a body up to this size goes out with the head in one write.
 _JOINED_BYTES = 65536
 
+#: Seconds for which a body may be sent piece by piece before others run.
+_TURN_S = 0.0005
+
 #: Framing of the response body.
 _BY_LENGTH = 0
 _BY_CHUNKS = 1
 _BY_CLOSE = 2
 _NO_BODY = 3
 
-_REQUESTS = scoreboard.REQUESTS
-_CORES_BUSY = scoreboard.CORES_BUSY
-_RUNNING_TIME_US = scoreboard.RUNNING_TIME_US
-_TX_BYTES = scoreboard.TX_BYTES
 
 _LENT = LENT
 
-#: Statuses whose responses have no body, whatever the application says.
-_BODILESS = frozenset({204, 304})
+
+class Carrier(Sleeper):
+    """What an exchange needs to know of the connection that carries it."""
+
+    __slots__ = ("is_head", "limits", "site", "stream")
+
+    def __init__(self, site: Site, stream: Stream, limits: Limits) -> None:
+        self.site = site
+        self.stream = stream
+        self.limits = limits
+        #: Whether the request is a HEAD, whose answer has no body.
+        self.is_head = False
+
+    def end_of_head(self, exchange: Exchange, head: RenderedHead) -> bytes:
+        """Return the Date and Connection lines of a response and the empty line."""
+        raise NotImplementedError
 
 
 class Exchange:
@@ -67,9 +79,12 @@ class Exchange:
         "_core",
         "_extra_headers",
         "_framing",
+        "_last_length",
         "_left",
         "_on_end",
+        "_size_line",
         "_spilled",
+        "_turn_ends",
         "abort_requested",
         "app_number",
         "app_requests",
@@ -154,6 +169,9 @@ class Exchange:
         self._framing = _BY_LENGTH
         self._left = -1
         self._spilled: Spilled | None = None
+        # Of the last chunk.
+        self._last_length = -1
+        self._size_line = b""
 
         # Its time and what the log tells of it.
         self.started = 0.0
@@ -166,6 +184,7 @@ class Exchange:
         self.body_bytes = 0
         self.header_bytes = 0
         self.switches = 1
+        self._turn_ends = 0.0
         self.via = ""
         self.logvars: dict[str, bytes] | None = None
         self.log_this = True
@@ -238,7 +257,7 @@ class Exchange:
         else:
             core = cores.take(self)
         self.core = self._core = core
-        site.counters[_CORES_BUSY] += 1
+        site.tally.request_begins()
         self.environ["uwsgi.core"] = core
         self._began = began = monotonic()
         self.started = began + site.clock.wall_offset
@@ -269,7 +288,6 @@ class Exchange:
     def conclude(self) -> None:
         """Give the core back, count and log. The exchange has been answered."""
         site = self.site
-        counters = site.counters
         self.duration = duration = monotonic() - self._began
         core = self._core
         if self.core >= 0:
@@ -278,10 +296,7 @@ class Exchange:
             site.lending.returns(self)
         # For the log: which one it was.
         self.core = core
-        counters[_CORES_BUSY] -= 1
-        counters[_REQUESTS] += 1
-        counters[_RUNNING_TIME_US] += int(duration * 1e6)
-        counters[_TX_BYTES] += self.header_bytes + self.body_bytes
+        site.tally.request_ends(duration, self.header_bytes + self.body_bytes)
         if site.request_ended is not None:
             site.request_ended()
         self.greenlet.exchange = None  # type: ignore[union-attr]
@@ -392,6 +407,18 @@ class Exchange:
             self.finish()
         self.complete = True
 
+    def write_if_whole(self, result: object) -> bool:
+        """Send what most applications return: a list of one piece.
+
+        False if it is something else; then nothing was sent.
+        """
+        if type(result) is list and len(result) == 1 and not self.upgraded:
+            body = result[0]
+            if type(body) is bytes:
+                self.write_whole(body)
+                return True
+        return False
+
     def write_raw(self, octets: bytes) -> None:
         """Send bytes as they are (uWSGI: uwsgi.send).
 
@@ -457,7 +484,11 @@ class Exchange:
         return head
 
     def _write_head(
-        self, known_length: int, first: bytes, *, file_follows: bool = False
+        self,
+        known_length: int,
+        first: bytes,
+        *,
+        file_follows: bool = False,
     ) -> None:
         """Send the head, and ``first`` behind it in the same write.
 
@@ -465,19 +496,23 @@ class Exchange:
         ``file_follows`` the head waits in the kernel for the file's first bytes.
         """
         head = self._require_head()
+        body: bytes | memoryview
         if self.complete:
             return  # a response filter answered; the application's body goes nowhere
         connection = self.connection
         length = head.content_length
         body_length = len(first)
-        if head.code in _BODILESS or connection.is_head:
-            framing = self._frame_no_body(head, known_length)
+        start = head.start
+        if head.has_no_body or connection.is_head:
+            start += self._frame_no_body(head, known_length)
             first = b""
             body_length = 0
         elif length >= 0 or known_length >= 0:
             if length < 0:
                 length = known_length
-            framing = b"Content-Length: %d\r\n" % length
+                start += b"Content-Length: %d\r\n" % length
+            else:
+                start = head.framed
             self._left = length - body_length
             if self._left < 0:
                 self._report_excess(-self._left)
@@ -488,19 +523,20 @@ class Exchange:
             # A stream may well last: harakiri is for requests without an answer.
             self.deadline = 0.0
             self._framing = _BY_CHUNKS
-            framing = b"Transfer-Encoding: chunked\r\n"
+            start += b"Transfer-Encoding: chunked\r\n"
             first = b"%x\r\n%b\r\n" % (body_length, first)
         else:
             self.deadline = 0.0
             self._framing = _BY_CLOSE
-            framing = b""
             self.keep_alive = False
-        if head.wants_close or self.site.draining or self._has_failed_body():
+        if head.wants_close or self.site.draining:
             self.keep_alive = False
-        start = head.start
+        elif self.input is not None and getattr(self.input, "failed", False):
+            # The application goes on after an error in the request's body.
+            self.keep_alive = False
         if self.protocol != "HTTP/1.1":
             start = self.protocol.encode("latin-1") + start[8:]
-        octets = b"%b%b%b\r\n" % (start, framing, connection.closing_lines(self, head))
+        octets = start + connection.end_of_head(self, head)
         self.header_bytes = len(octets)
         self.body_bytes = body_length
         self.headers_sent = True
@@ -512,21 +548,31 @@ class Exchange:
             stream.send_more(octets)
             return
         if body_length < _JOINED_BYTES:
-            first = octets + first
+            body = octets + first
+        elif type(stream) is Stream:
+            # Copying a long body costs more than a call for two pieces.
+            plain = stream
+            sent = plain.send_both_nowait(octets, first) - len(octets)
+            if sent < 0:
+                plain.send_all(octets[sent:])
+                sent = 0
+            if sent == body_length:
+                return
+            body = memoryview(first)[sent:]
         else:
-            # Copying a long body costs more than a second system call.
             stream.send_more(octets)
-        if known_length == body_length:
-            # The application has returned: a slow reader needs no core.
-            stream.send_last(first, self._wait_without_core)
+            body = first
+        if known_length != body_length:
+            self._send(body)
+        elif type(stream) is Stream:
+            # The application has returned: a slow reader needs no core. As below,
+            # without a bound method and a call by its name.
+            plain = stream
+            sent = plain.send_nowait(body)
+            if sent != len(body):
+                plain.send_last(memoryview(body)[sent:], self._wait_without_core)
         else:
-            stream.send_all(first)
-            if self.core == _LENT:
-                self.take_lent_core()
-
-    def _has_failed_body(self) -> bool:
-        """Whether the application goes on after an error in the request's body."""
-        return self.input is not None and getattr(self.input, "failed", False)
+            stream.send_last(body, self._wait_without_core)
 
     def _frame_no_body(self, head: RenderedHead, known_length: int) -> bytes:
         """RFC 9110 §8.6, §15.4.5: no body follows, but HEAD and 304 tell its length."""
@@ -541,7 +587,12 @@ class Exchange:
     def _write_more(self, chunk: bytes) -> None:
         framing = self._framing
         if framing == _BY_CHUNKS:
-            self._send(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            length = len(chunk)
+            if length != self._last_length:
+                # Pieces are often as long as the one before.
+                self._last_length = length
+                self._size_line = b"%x\r\n" % length
+            self._send(self._size_line + chunk + b"\r\n")
         elif framing == _BY_CLOSE:
             self._send(chunk)
         elif framing == _BY_LENGTH:
@@ -566,8 +617,13 @@ class Exchange:
                 f"{excess} bytes not sent ({self.environ.get('REQUEST_URI')})"
             )
 
-    def _send(self, octets: bytes) -> None:
-        self.connection.stream.send_all(octets)
+    def _send(self, octets: bytes | memoryview) -> None:
+        stream = self.connection.stream
+        if type(stream) is Stream:
+            plain = stream
+            plain.send_all(octets)
+        else:
+            stream.send_all(octets)
         if self.core == _LENT:
             self.take_lent_core()
 
@@ -665,6 +721,18 @@ class Exchange:
                 callback()
             except Exception as exc:
                 self.site.report(f"error at the end of a request: {exc!r}")
+
+    def take_turns(self) -> None:
+        """Let others run, if this request had its turn: between pieces of a body.
+
+        Two switches and a turn of the loop cost more than a small piece.
+        """
+        if self.wait is None and monotonic() < self._turn_ends:
+            # uWSGI counts one for each piece.
+            self.switches += 1
+            return
+        self.yield_to_others()
+        self._turn_ends = monotonic() + _TURN_S
 
     def yield_to_others(self) -> None:
         """Let other greenlets run between two pieces of a body."""

@@ -11,12 +11,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geuwsgi.net.clock import Clock
 from geuwsgi.protocol.http1 import HeadParser
+from geuwsgi.server.greenlets import Greenlets
 from geuwsgi.server.lending import Lending
+from geuwsgi.server.tally import Tally
 from geuwsgi.server.unsent import Unsent
 from geuwsgi.wsgi.response import HeadRenderer
 
@@ -37,26 +38,52 @@ SendFile = Callable[["Stream", int, int, int, Callable[[int], None]], int]
 Application = Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
 class Limits:
-    """What a peer may send, and for how long it may be silent.
+    """What a peer may send, and for how long it may be silent. Never changed.
 
-    Sizes are bytes, times are seconds; a body limit of 0 is none.
+    Sizes are bytes, times are seconds; a body limit of 0 is none. ``discard_bytes`` of
+    an unread body are read so that the connection can be kept. With ``post_buffering``
+    a body is read before the application is called, in memory up to this size and in a
+    file beyond; 0 leaves it on the wire (uWSGI: post-buffering).
     """
 
-    head_bytes: int = 65536
-    head_fields: int = 256
-    body_bytes: int = 0
-    head_timeout: float = 30.0
-    body_timeout: float = 30.0
-    write_timeout: float = 30.0
-    keepalive_timeout: float = 60.0
-    #: Bytes of an unread body that are read so that the connection can be kept.
-    discard_bytes: int = 262144
-    #: A body is read before the application is called, in memory up to this size
-    #: and in a file beyond; 0 leaves it on the wire (uWSGI: post-buffering).
-    post_buffering: int = 0
-    keep_alive: bool = True
+    __slots__ = (
+        "body_bytes",
+        "body_timeout",
+        "discard_bytes",
+        "head_bytes",
+        "head_fields",
+        "head_timeout",
+        "keep_alive",
+        "keepalive_timeout",
+        "post_buffering",
+        "write_timeout",
+    )
+
+    def __init__(
+        self,
+        *,
+        head_bytes: int = 65536,
+        head_fields: int = 256,
+        body_bytes: int = 0,
+        head_timeout: float = 30.0,
+        body_timeout: float = 30.0,
+        write_timeout: float = 30.0,
+        keepalive_timeout: float = 60.0,
+        discard_bytes: int = 262144,
+        post_buffering: int = 0,
+        keep_alive: bool = True,
+    ) -> None:
+        self.head_bytes = head_bytes
+        self.head_fields = head_fields
+        self.body_bytes = body_bytes
+        self.head_timeout = head_timeout
+        self.body_timeout = body_timeout
+        self.write_timeout = write_timeout
+        self.keepalive_timeout = keepalive_timeout
+        self.discard_bytes = discard_bytes
+        self.post_buffering = post_buffering
+        self.keep_alive = keep_alive
 
 
 class App(Protocol):
@@ -71,10 +98,6 @@ class App(Protocol):
 
 def _refuses(worker: int, connection: Connection, received: bytes) -> bool:
     return False
-
-
-def _ignores(connection: Connection) -> None:
-    return None
 
 
 class Site:
@@ -95,6 +118,7 @@ class Site:
         "error_answers",
         "exception_seen",
         "find_application",
+        "greenlets",
         "hand_over",
         "harakiri",
         "hub",
@@ -112,11 +136,11 @@ class Site:
         "stages",
         "stamp",
         "sticky",
+        "tally",
         "trust_forwarded_proto",
         "unsent",
         "upgrade_offers",
         "vars_reader",
-        "wake",
         "worker_id",
     )
 
@@ -137,6 +161,9 @@ class Site:
         self.clock = clock
         self.cores = cores
         self.counters = counters
+        self.tally = Tally(counters)
+        #: Take up the service of a connection that has rested.
+        self.greenlets = Greenlets(hub)
         self.base_environ = base_environ
         self.find_application = find_application
         self.stages: tuple[Stage, ...] = ()
@@ -164,8 +191,6 @@ class Site:
         #: Gives a connection, with what was read from it, to another worker: true if it
         #: went.
         self.hand_over: Callable[[int, Connection, bytes], bool] = _refuses
-        #: Takes up the service of a connection that has rested.
-        self.wake: Callable[[Connection], object] = _ignores
         self.harakiri = harakiri
         #: Told of each exception that leaves the application.
         self.exception_seen: Callable[[BaseException], None] | None = None

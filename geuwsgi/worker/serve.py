@@ -29,7 +29,7 @@ from geuwsgi.protocol.http1 import HeadParser
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.answering import serve
 from geuwsgi.server.connection import Connection, overdue_streams
-from geuwsgi.server.context import ConnectionGreenlet, current_exchange, on_small_stack
+from geuwsgi.server.context import current_exchange, on_small_stack
 from geuwsgi.server.cores import Cores
 from geuwsgi.server.crowd import Crowd, Refusals
 from geuwsgi.server.edges import PLAIN, Edge
@@ -52,16 +52,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the deadlines.
 TICK = 0.25
-
-#: Greenlets kept for the next connection. Making one costs 2 microseconds, half of
-#: what a short uwsgi request takes besides its system calls.
-_SPARE_GREENLETS = 32
-
-#: Of the greenlets that are spare after many requests ended at once, so many are given
-#: up each tick: within 2 ms. The others are there for those who ask again at once. To
-#: end each with its request took plain Python 27 in place of 20 microseconds a poll that
-#: was woken, for the system call that unmaps its frames (benchmarks: longpoll-10k).
-_GIVEN_UP_A_TICK = 256
 
 #: Connections accepted a turn of the loop.
 _ACCEPT_BATCH = 16
@@ -148,14 +138,13 @@ class Server:
         #: The scoreboard rows of the other workers, free ones included.
         self.siblings: list[memoryview[int]] = []
         self.site.drain_begins = gevent.event.Event()
-        self.site.wake = self._wake
         #: Whether harakiri may end requests now (harakiri-queue-threshold).
         self.may_abort: Callable[[], bool] = lambda: True
         #: Whether to tell when the last core is taken.
         self.warns_when_full = cores > 1
         self._warned = 0.0
-        self._spare: list[ConnectionGreenlet] = []
-        self._life = on_small_stack(self._life_of_a_greenlet())
+        self._greenlets = self.site.greenlets
+        self._greenlets.live(on_small_stack(self._life_of_a_greenlet()))
         self._ticker: Any = None
         self._ticks = 0
         #: Requests and microseconds that the average knows of.
@@ -294,13 +283,7 @@ class Server:
         """Start the connection's greenlet at once: its request is mostly here."""
         self.site.connections.add(connection)
         self.site.counters[scoreboard.CONNECTIONS] += 1
-        self._wake(connection)
-
-    def _wake(self, connection: Connection) -> None:
-        if self._spare:
-            self._spare.pop().switch(connection)
-        else:
-            ConnectionGreenlet(self._life, self.hub).switch(connection)
+        self._greenlets.serve_now(connection)
 
     def _forget(self, connection: Connection) -> None:
         self.site.counters[scoreboard.CONNECTIONS] -= 1
@@ -308,27 +291,30 @@ class Server:
         if self._crowd is not None:
             self._crowd.leaves(connection)
 
-    def _life_of_a_greenlet(self) -> Callable[[Connection | None], None]:
-        """Return what serves one connection after the other, until it gets None.
+    def _life_of_a_greenlet(self) -> Callable[[], None]:
+        """Return what serves one connection after the other.
 
         A function, because a bound method puts 144 bytes on the C stack, of which each
         held request keeps a copy.
         """
         site = self.site
-        spare = self._spare
+        keep = self._greenlets.keep
+        ready = self._greenlets.ready
 
-        def live(connection: Connection | None) -> None:
+        def live() -> None:
             current = getcurrent()
             current.exchange = None  # type: ignore[attr-defined]
-            while connection is not None:
-                rests = serve(site, connection)
-                if self._is_copy:
-                    os._exit(0)
-                if not rests:
-                    self._forget(connection)
-                del connection
-                spare.append(current)  # type: ignore[arg-type]
-                connection = greenlet.switch(self.hub)
+            while True:
+                while ready:
+                    connection = ready.popleft()
+                    if not serve(site, connection):
+                        self._forget(connection)
+                    if self._is_copy:
+                        os._exit(0)
+                    del connection
+                keep(current)
+                if greenlet.switch(self.hub):
+                    return
 
         return live
 
@@ -425,7 +411,7 @@ class Server:
         self.clock.tick()
         now = self.clock.now
         self._average()
-        self._give_up_spare_greenlets()
+        self._greenlets.give_up_some()
         for exchange in overdue(self.site.cores.holders, now):
             if self.may_abort():
                 self._abort(exchange, now)
@@ -448,16 +434,6 @@ class Server:
                 callback()
             except Exception:
                 self.site.report(traceback.format_exc())
-
-    def _give_up_spare_greenlets(self) -> None:
-        spare = self._spare
-        excess = len(spare) - _SPARE_GREENLETS
-        if excess > 0:
-            # Those whose memory was touched last are kept.
-            given_up = spare[: min(excess, _GIVEN_UP_A_TICK)]
-            del spare[: len(given_up)]
-            for one in given_up:
-                one.switch(None)
 
     def _average(self) -> None:
         """Keep the average time of a request, of those since the last tick."""
@@ -559,6 +535,7 @@ class Server:
         comes to its end here as well, the process does.
         """
         self._is_copy = True
+        self._greenlets.ready.clear()
         self.site.draining = True
         self._stopped_accepting = True
         for acceptor in self._acceptors:

@@ -19,9 +19,11 @@ class Responder(Protocol):
     def start_response(self, *args: Any) -> Callable[[bytes], None]: ...
     def write(self, chunk: bytes) -> None: ...
     def write_whole(self, body: bytes) -> None: ...
+    def write_if_whole(self, result: object) -> bool: ...
     def send_file(self, fd: int, offset: int, count: int) -> None: ...
     def finish(self) -> None: ...
     def yield_to_others(self) -> None: ...
+    def take_turns(self) -> None: ...
 
 
 def run_application(application: Callable[..., Any], responder: Responder) -> None:
@@ -31,6 +33,8 @@ def run_application(application: Callable[..., Any], responder: Responder) -> No
     application raises, and Disconnected if the client goes away.
     """
     result = application(responder.environ, responder.start_response)
+    if responder.write_if_whole(result):
+        return
     if responder.upgraded:
         # The connection was handed over: what comes back, often '', goes nowhere.
         close = getattr(result, "close", None)
@@ -74,18 +78,19 @@ def _send_pieces(result: Any, responder: Responder) -> None:
         if responder.upgraded:
             if chunk:
                 return
-        elif isinstance(chunk, (bytearray, memoryview)):
-            chunk = bytes(chunk)
-        elif not isinstance(chunk, bytes):
-            raise TypeError(
-                f"the application yielded {type(chunk).__name__}, not bytes"
-            )
+        elif type(chunk) is not bytes:
+            if isinstance(chunk, (bytearray, memoryview)):
+                chunk = bytes(chunk)
+            elif not isinstance(chunk, bytes):
+                raise TypeError(
+                    f"the application yielded {type(chunk).__name__}, not bytes"
+                )
         if not chunk:
             # uWSGI: an empty piece says that there is nothing yet.
             responder.yield_to_others()
             continue
         if responder.headers_sent:
             # A generator that never waits would keep the worker to itself.
-            responder.yield_to_others()
+            responder.take_turns()
         responder.write(chunk)
     responder.finish()

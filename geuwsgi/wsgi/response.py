@@ -42,15 +42,18 @@ class RenderedHead:
     """What ``HeadRenderer.render`` made of one response head. Never changed: shared.
 
     ``start`` is the status line and the field lines, without Content-Length, which the
-    framing adds: ``content_length`` is -1 if the application gave none. ``count`` is
-    how many fields the application gave.
+    framing adds: ``content_length`` is -1 if the application gave none. ``framed`` has
+    it where it was given. ``count`` is how many fields the application gave.
+    ``has_no_body`` is set where a response never has one, whatever the application says.
     """
 
     __slots__ = (
         "code",
         "content_length",
         "count",
+        "framed",
         "has_date",
+        "has_no_body",
         "reason",
         "start",
         "wants_close",
@@ -59,7 +62,8 @@ class RenderedHead:
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         self.reason = reason
-        self.start = b""
+        self.start = self.framed = b""
+        self.has_no_body = code == 204 or code == 304
         self.count = 0
         self.content_length = -1
         self.has_date = False
@@ -73,12 +77,24 @@ class HeadRenderer:
     applications answer with the same few again and again.
     """
 
-    __slots__ = ("_heads", "_kinds", "_statuses")
+    __slots__ = (
+        "_heads",
+        "_kinds",
+        "_last_head",
+        "_last_headers",
+        "_last_status",
+        "_statuses",
+    )
 
     def __init__(self) -> None:
         self._kinds: dict[str, int] = {}
         self._statuses: dict[str, tuple[int, str]] = {}
         self._heads: dict[tuple[object, ...], RenderedHead] = {}
+        # The last that was found there. Most applications give the same tuples in a
+        # list: comparing those is faster than a key and its hash.
+        self._last_status: str | None = None
+        self._last_headers: list[tuple[str, str]] = []
+        self._last_head = RenderedHead(0, "")
 
     def render(self, status: str, headers: list[tuple[str, str]]) -> RenderedHead:
         """Check and render what was given to ``start_response``.
@@ -86,6 +102,8 @@ class HeadRenderer:
         Raises TypeError for things that are not strings, or not latin-1, as uWSGI
         does, and LocalProtocolError for what HTTP forbids.
         """
+        if status is self._last_status and headers == self._last_headers:
+            return self._last_head
         key = (status, *headers)
         try:
             known = self._heads.get(key)
@@ -93,6 +111,9 @@ class HeadRenderer:
             # A header that is a list, say; what is wrong with it is found below.
             return self._render(status, headers)
         if known is not None:
+            self._last_status = status
+            self._last_headers = list(headers)
+            self._last_head = known
             return known
         head = self._render(status, headers)
         # A cookie is one client's: nothing to find again, and a secret to forget.
@@ -140,6 +161,9 @@ class HeadRenderer:
             head.start = text.encode("latin-1")
         except UnicodeEncodeError:
             raise TypeError("http header must be encodable in latin1") from None
+        head.framed = head.start
+        if head.content_length >= 0:
+            head.framed += b"Content-Length: %d\r\n" % head.content_length
         return head
 
     def _learn_status(self, status: object) -> tuple[int, str]:

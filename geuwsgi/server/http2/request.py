@@ -28,7 +28,7 @@ class RequestConnection(Connection):
 
     __slots__ = ()
 
-    def closing_lines(self, exchange: Exchange, head: RenderedHead) -> bytes:
+    def end_of_head(self, exchange: Exchange, head: RenderedHead) -> bytes:
         if head.has_date:
-            return b""
-        return self.site.clock.date_line
+            return b"\r\n"
+        return self.site.clock.date_end
