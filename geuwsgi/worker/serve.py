@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
+from weakref import getweakrefcount
 
 import gevent
 import gevent.event
@@ -312,6 +313,10 @@ class Server:
                     if self._is_copy:
                         os._exit(0)
                     del connection
+                    if getweakrefcount(current):
+                        # What it keeps of threading.local ends with it. The next
+                        # request must not find this one's user there.
+                        return
                 keep(current)
                 if greenlet.switch(self.hub):
                     return

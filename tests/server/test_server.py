@@ -12,6 +12,7 @@ from wsgiref.validate import validator
 
 import gevent
 import gevent.event
+import gevent.local
 import gevent.select
 import gevent.socket
 import pytest
@@ -820,6 +821,36 @@ def test_draining_ends_requests_at_its_deadline() -> None:
         gevent.sleep(0.01)
         assert instance.server.drain(reason="stop", deadline_s=0.3) is False
         assert read_all(client).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("spawns", [False, True])
+def test_what_a_request_keeps_locally_is_not_the_next_clients(spawns: bool) -> None:
+    """threading.local is gevent's in a worker."""
+    local = gevent.local.local()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen = getattr(local, "user", "nobody")
+        local.user = environ["QUERY_STRING"]
+        if spawns:
+            gevent.spawn(gevent.sleep).join()
+        length = str(len(seen))
+        start_response(
+            "200 OK", [("Content-Type", "text/plain"), ("Content-Length", length)]
+        )
+        return [seen.encode()]
+
+    with serving(app) as instance:
+        for number in range(5):
+            answer = instance.ask(b"GET /?%d HTTP/1.0\r\n\r\n" % number)
+            assert answer.endswith(b"nobody")
+            answer = instance.ask_uwsgi({"QUERY_STRING": str(number)})
+            assert answer.endswith(b"nobody")
+        clients = [instance.connect() for _ in range(5)]
+        for client in clients:
+            client.sendall(b"GET /?together HTTP/1.1\r\nHost: x\r\n\r\n")
+        for client in clients:
+            assert read_response(client)[1] == b"nobody"
+            client.close()
 
 
 def test_a_greenlet_of_a_request_knows_its_request() -> None:
