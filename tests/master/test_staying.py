@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import geuwsgi
 from geuwsgi.background.commons import Commons
 from geuwsgi.master.staying import forget_start, may_stay, wants_fresh
 from geuwsgi.options import Process, Python, Settings
@@ -132,7 +133,7 @@ def test_where_gevent_is_already_nobody_stays() -> None:
 def test_what_stands_in_the_search_path_for_the_start_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    own = str(Path(__file__).parents[2].resolve())
+    own = str(Path(geuwsgi.__file__).parents[1].resolve())
     monkeypatch.setattr(sys, "path", [str(tmp_path), "", "/elsewhere", own])
     forget_start(str(tmp_path))
     assert sys.path == ["/elsewhere", own]
