@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def to_json(
         {
             "date": datetime.date.today().isoformat(),
             "command": command,
-            "python": platform.python_version(),
+            "python": python(),
             "machine": machine(),
             "versions": {
                 name: versions[name]
@@ -143,7 +144,7 @@ def write_pages(
             date=datetime.date.today().isoformat(),
             command=command,
             machine=machine(),
-            python=platform.python_version(),
+            python=python(),
             versions=used,
         ),
     ]
@@ -197,6 +198,16 @@ proportional memory (PSS) of all the server's processes, for a long poll the gro
 
 Your machine will give other numbers; the same command there gives the ratios.
 """
+
+
+def python() -> str:
+    """The interpreter's version, and whose it is.
+
+    Distributions build theirs with profile-guided optimisation, pyenv by itself does
+    not, and everything that runs in the interpreter shows it.
+    """
+    version = platform.python_version()
+    return f"{version} of the distribution" if sys.base_prefix == "/usr" else version
 
 
 def machine() -> str:
