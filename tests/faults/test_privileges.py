@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+import geuwsgi
 from geuwsgi.testing.client import Client, free_port, get
 from geuwsgi.testing.fixtures import StartServer
 from geuwsgi.testing.process import GEUWSGI, ServerProcess
@@ -64,20 +65,30 @@ set-ph = password=hunter2secret
 
 
 def _opened_for_everybody(hold: Path) -> list[str]:
-    """Commands of the shell that let every user run this Python, in its namespace."""
-    path = Path(sys.executable).resolve()
-    closed = [place for place in path.parents if not place.stat().st_mode & 0o001]
-    if not closed:
-        return []
-    assert len(closed) == 1, f"more than one directory is closed: {closed}"
-    entry = path.relative_to(closed[0]).parts[0]
-    held, place = shlex.quote(str(hold)), shlex.quote(str(closed[0]))
-    return [
-        f"mount --rbind {place} {held}",
-        f"mount -t tmpfs -o mode=755 tmpfs {place}",
-        f"mkdir {place}/{entry}",
-        f"mount --rbind {held}/{entry} {place}/{entry}",
-    ]
+    """Commands of the shell that let every user run this Python, in its namespace.
+
+    Neither a home directory nor tox's may be entered by others.
+    """
+    needed: dict[Path, set[str]] = {}
+    for name in (sys.executable, sys.prefix, geuwsgi.__file__):
+        path = Path(name)
+        for one in {path.absolute(), path.resolve()}:
+            for place in one.parents:
+                if not place.stat().st_mode & 0o001:
+                    needed.setdefault(place, set()).add(one.relative_to(place).parts[0])
+    commands = []
+    # From the outermost on: what is held of it shows those within.
+    for number, place in enumerate(sorted(needed)):
+        held = hold / str(number)
+        commands += [
+            f"mkdir {shlex.quote(str(held))}",
+            f"mount --rbind {shlex.quote(str(place))} {shlex.quote(str(held))}",
+            f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(place))}",
+        ]
+        for name in needed[place]:
+            origin, entry = (shlex.quote(str(top / name)) for top in (held, place))
+            commands += [f"mkdir {entry}", f"mount --rbind {origin} {entry}"]
+    return commands
 
 
 def identity(pid: int) -> dict[str, list[str]]:
@@ -108,6 +119,8 @@ def site() -> Iterator[Path]:
         yield directory
     finally:
         # First, and only if nothing is mounted there outside of the namespace.
+        for held in hold.iterdir():
+            held.rmdir()
         hold.rmdir()
         shutil.rmtree(directory)
 
