@@ -19,6 +19,7 @@ import gevent.queue
 import gevent.socket
 
 from geuwsgi.cache.redisclients import RedisClients, ServerUnavailable
+from geuwsgi.protocol.urls import without_secrets
 
 if TYPE_CHECKING:
     from geuwsgi.shared.broadcast import Broadcast
@@ -128,7 +129,7 @@ class Channels:
         self, broadcast: Broadcast | None, url: str = "", *, timeout_s: float = 1.0
     ) -> None:
         self._broadcast = broadcast
-        self._url = url
+        self._shown_url = without_secrets(url)
         self._clients = RedisClients(url, timeout_s=timeout_s) if url else None
         self._subscriptions: dict[bytes, list[Subscription]] = {}
         self._pid = 0
@@ -232,7 +233,7 @@ class Channels:
                 self._hear_server()
             except Exception as exc:
                 self._pubsub = None
-                sys.stderr.write(f"channels: {self._url}: {exc}\n")
+                sys.stderr.write(f"channels: {self._shown_url}: {exc}\n")
             gevent.sleep(_RETRY_S)
 
     def _hear_server(self) -> None:
@@ -256,7 +257,7 @@ class Channels:
             getattr(self._pubsub, verb)(_PREFIX + name)
         except Exception as exc:
             # The listener notices too, and subscribes to everything anew.
-            sys.stderr.write(f"channels: {self._url}: {exc}\n")
+            sys.stderr.write(f"channels: {self._shown_url}: {exc}\n")
 
 
 __all__ = ["Channel", "Channels", "ServerUnavailable", "Subscription"]

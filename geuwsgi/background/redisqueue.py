@@ -155,7 +155,7 @@ class RedisQueue:
             self._clients.forget()
             why = str(exc)
         except self._clients.package.exceptions.ResponseError as exc:
-            why = f"{self._clients.url}: {exc}"
+            why = f"{self._clients.shown_url}: {exc}"
         now = time.monotonic()
         if now - self._complained >= _COMPLAINT_EVERY_S:
             self._complained = now

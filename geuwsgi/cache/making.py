@@ -13,6 +13,7 @@ from geuwsgi.cache.peers import take_over
 from geuwsgi.cache.spec import CacheSpec
 from geuwsgi.cache.store import copy_items, open_store
 from geuwsgi.errors import StartupError
+from geuwsgi.protocol.urls import without_secrets
 from geuwsgi.shared.region import Region
 
 
@@ -48,8 +49,8 @@ def require_package(spec: CacheSpec) -> None:
     """Raise StartupError if nothing installed speaks to a cache's backend."""
     if not any(importlib.util.find_spec(name) for name in ("redis", "valkey")):
         raise StartupError(
-            f'cache "{spec.name}": {spec.backend} wants the package redis or valkey:'
-            " pip install 'geuwsgi[redis]'"
+            f'cache "{spec.name}": {without_secrets(spec.backend)} wants the package'
+            " redis or valkey: pip install 'geuwsgi[redis]'"
         )
 
 

@@ -184,7 +184,7 @@ class RedisCache:
         except ServerUnavailable as exc:
             self._complain(str(exc))
         except self._clients.package.exceptions.ResponseError as exc:
-            self._complain(f"{self.spec.backend}: {exc}")
+            self._complain(f"{self._clients.shown_url}: {exc}")
         return None
 
     def _complain(self, why: str) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import gevent.lock
 
 from geuwsgi.errors import StartupError
+from geuwsgi.protocol.urls import without_secrets
 
 _PAUSE_S = 0.5
 _MOST_CLIENTS = 64
@@ -40,7 +41,8 @@ def find_package(url: str) -> Any:
         except ImportError:
             continue
     raise StartupError(
-        f"{url} wants the package redis or valkey: pip install 'geuwsgi[redis]'"
+        f"{without_secrets(url)} wants the package redis or valkey:"
+        " pip install 'geuwsgi[redis]'"
     )
 
 
@@ -70,6 +72,8 @@ class RedisClients:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.url = url
+        #: The URL for messages: without the password.
+        self.shown_url = without_secrets(url)
         self._timeout_s = timeout_s
         self._clock = clock
         self._package: Any = None
@@ -85,27 +89,36 @@ class RedisClients:
         return self._package
 
     def make(self, *, timeout_s: float | None) -> Any:
-        """Return a fresh client of one connection. ``timeout_s`` None waits for ever."""
+        """Return a fresh client of one connection. ``timeout_s`` None waits for ever.
+
+        Raises ServerUnavailable if the URL is malformed.
+        """
         package = self.package
         name = "Redis" if package.__name__ == "redis" else "Valkey"
-        return getattr(package, name).from_url(
-            plain_url(self.url, package),
-            single_connection_client=timeout_s is not None,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=self._timeout_s,
-            health_check_interval=0,
-            retry=None,
-            retry_on_timeout=False,
-        )
+        try:
+            return getattr(package, name).from_url(
+                plain_url(self.url, package),
+                single_connection_client=timeout_s is not None,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=self._timeout_s,
+                health_check_interval=0,
+                retry=None,
+                retry_on_timeout=False,
+            )
+        except ValueError:
+            # What the package says of it may hold a part of the password.
+            raise ServerUnavailable(f"malformed URL {self.shown_url!r}") from None
 
     @contextmanager
     def client(self) -> Iterator[Any]:
         """Lend a client. Raises ServerUnavailable for whatever the connection does."""
         self._enter_process()
         if self._clock() < self._down_until:
-            raise ServerUnavailable(f"{self.url} could not be reached a moment ago")
+            raise ServerUnavailable(
+                f"{self.shown_url} could not be reached a moment ago"
+            )
         if not self._slots.acquire(timeout=self._timeout_s):
-            raise ServerUnavailable(f"all connections to {self.url} are in use")
+            raise ServerUnavailable(f"all connections to {self.shown_url} are in use")
         pid = self._pid
         client = None
         try:
@@ -117,7 +130,7 @@ class RedisClients:
                 _close(client)
                 client = None
             if self._is_failure(exc):
-                raise ServerUnavailable(f"{self.url}: {exc}") from exc
+                raise ServerUnavailable(f"{self.shown_url}: {exc}") from exc
             raise
         finally:
             if pid == self._pid:

@@ -17,6 +17,7 @@ from typing import Any
 
 from geuwsgi.errors import ConfigError
 from geuwsgi.options.cache import Cache as CacheSection
+from geuwsgi.protocol.urls import without_secrets
 from geuwsgi.shared.keyval import parse_keyval
 
 _NUMBER = re.compile(r"(\d+)([kmg]?)b?", re.IGNORECASE)
@@ -112,7 +113,9 @@ class CacheSpec:
             else:
                 unknown.append(key)
         if not given.get("name"):
-            raise ConfigError(f"a cache needs a name: {text!r}", origin)
+            raise ConfigError(
+                f"a cache needs a name: {without_secrets(text)!r}", origin
+            )
         spec = cls(**given, unknown=tuple(unknown))
         spec.check(origin)
         return spec
@@ -138,7 +141,7 @@ class CacheSpec:
         if self.backend:
             scheme = self.backend.partition("://")[0]
             if scheme not in BACKENDS or "://" not in self.backend:
-                raise refuse(f"there is no backend {self.backend!r}")
+                raise refuse(f"there is no backend {without_secrets(self.backend)!r}")
             return
         if not 0 < self.items < 1 << 31:
             raise refuse("the maximum number of items is missing (items=N)")

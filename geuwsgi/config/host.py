@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from geuwsgi.protocol.urls import without_secrets
+
 
 class SourceError(Exception):
     """A file, command or address cannot be read; the text says which and why."""
@@ -152,14 +154,21 @@ class SystemHost:
         return done.stdout
 
     def fetch(self, url: str) -> bytes:
+        from http.client import HTTPException
         from urllib.request import Request, urlopen
 
+        if "@" in url.partition("://")[2].partition("/")[0]:
+            # Nor does uWSGI; urllib would take it for a port, and say it aloud.
+            raise SourceError(
+                f"cannot fetch {without_secrets(url)!r}: passwords in URLs are not sent"
+            )
         try:
             request = Request(url, headers={"User-Agent": "geuwsgi"})
             with urlopen(request, timeout=30) as response:
                 body: bytes = response.read()
-        except (OSError, ValueError) as exc:
-            raise SourceError(f"cannot fetch {url!r}: {exc}") from exc
+        except (OSError, ValueError, HTTPException) as exc:
+            shown = without_secrets(url)
+            raise SourceError(f"cannot fetch {shown!r}: {exc}") from exc
         return body
 
     def resolve(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -84,6 +85,32 @@ def test_files_are_fetched_over_http() -> None:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1"])
+def test_a_password_in_a_url_is_refused_and_not_told(place: str) -> None:
+    with pytest.raises(SourceError, match="passwords in URLs are not sent") as caught:
+        read_source(f"http://joe:sesame@{place}/a.ini", HOST)
+    assert f"http://***@{place}/a.ini" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_answer_that_is_no_http_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            visitor, _ = server.accept()
+            with visitor:
+                visitor.recv(65536)
+                visitor.sendall(b"garbage\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a.ini?token=sesame"
+        with pytest.raises(SourceError, match="cannot fetch") as caught:
+            read_source(url, HOST)
+        thread.join()
+    assert "sesame" not in str(caught.value)
 
 
 def test_names_are_resolved() -> None:

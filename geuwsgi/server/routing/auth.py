@@ -78,11 +78,10 @@ def _basicauth(failure: Outcome) -> ActionFactory:
     def make(argument: str, kit: Kit) -> Action:
         realm, comma, users = argument.rpartition(",")
         if not comma or not realm or not users:
-            raise ConfigError(
-                f"basicauth needs realm,user:password or realm,file: {argument!r}"
-            )
+            # The place is told, what stands there is not: it may be a password.
+            raise ConfigError("basicauth needs realm,user:password or realm,file")
         if '"' in realm or "\\" in realm:
-            raise ConfigError(f"a realm may not hold quotes: {realm!r}")
+            raise ConfigError("the realm of basicauth may not hold quotes")
         # A path may hold a colon, a file that exists is meant as one.
         is_pair = ":" in users and not os.path.exists(users)
         find = _single_user(users) if is_pair else HtpasswdFile(users).stored

@@ -133,7 +133,8 @@ def _parse_rule(
         return Rule(always, parse_action(value, kit, actions), origin=origin)
     first, _, rest = value.partition(" ")
     if not rest.strip():
-        raise ConfigError(f"a rule needs a condition and an action: {value!r}")
+        # An action may hold a password: the place is told, the text is not.
+        raise ConfigError("a rule needs a condition and an action")
     applies: Condition
     if form in ("if", "if-not"):
         condition = parse_condition(first, kit)

@@ -355,3 +355,18 @@ def test_all_mistakes_are_told_with_their_places(routed: Routed) -> None:
     places = [error.origin for error in caught.value.errors]
     assert places == [f"test.ini:{number}" for number in range(2, 12)]
     assert "unknown action 'fly'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "route = basicauth:Area,joe:sesame",
+        "route = ^/ basicauth:Area;joe:sesame",
+        'route = ^/ basicauth:Ar"ea,joe:sesa,me',
+    ],
+)
+def test_what_may_be_a_password_is_not_told(routed: Routed, line: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        routed(line)
+    assert str(caught.value).startswith("test.ini:1: route: ")
+    assert "sesa" not in str(caught.value)
