@@ -12,6 +12,7 @@ import struct
 from typing import NamedTuple
 
 from geuwsgi.errors import RemoteProtocolError
+from geuwsgi.protocol.foreign import name_protocol
 
 HEADER_SIZE = 8
 
@@ -50,16 +51,22 @@ def decode_record(received: bytes, start: int = 0) -> Record | None:
     """Return the record that begins at ``start``; None if more must be read."""
     if len(received) - start < HEADER_SIZE:
         if len(received) > start and received[start] != 1:
-            raise RemoteProtocolError(f"FastCGI version {received[start]}, not 1")
+            raise _other_version(received[start:])
         return None
     version, kind, request_id, length, padding = _HEADER.unpack_from(received, start)
     if version != 1:
-        raise RemoteProtocolError(f"FastCGI version {version}, not 1")
+        raise _other_version(received[start : start + 16])
     content = start + HEADER_SIZE
     end = content + length + padding
     if len(received) < end:
         return None
     return Record(kind, request_id, received[content : content + length], end)
+
+
+def _other_version(received: bytes) -> RemoteProtocolError:
+    named = name_protocol(received)
+    told = f": {named} came to a FastCGI socket" if named else ""
+    return RemoteProtocolError(f"FastCGI version {received[0]}, not 1{told}")
 
 
 def decode_begin(content: bytes) -> tuple[int, int]:

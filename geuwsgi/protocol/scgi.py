@@ -7,6 +7,7 @@ description has it: CONTENT_LENGTH comes first, SCGI must be there and be 1.
 from __future__ import annotations
 
 from geuwsgi.errors import RemoteProtocolError
+from geuwsgi.protocol.foreign import name_protocol
 
 _MOST_DIGITS = 7
 
@@ -20,6 +21,8 @@ def find_block(received: bytes, limit: int) -> tuple[int, int] | None:
     colon = received.find(b":", 0, _MOST_DIGITS + 1)
     digits = received[:colon] if colon >= 0 else received[: _MOST_DIGITS + 1]
     if not digits.isdigit() and digits:
+        if named := name_protocol(received):
+            raise RemoteProtocolError(f"{named} came to an SCGI socket")
         raise RemoteProtocolError(f"not an SCGI request: {received[:16]!r}")
     if colon < 0:
         if len(received) > _MOST_DIGITS:

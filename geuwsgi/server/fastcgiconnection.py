@@ -38,7 +38,14 @@ class RecordStream:
     is received comes out of STDIN.
     """
 
-    __slots__ = ("_at_end", "_buffer", "_content", "_request_id", "_stream")
+    __slots__ = (
+        "_at_end",
+        "_buffer",
+        "_content",
+        "_request_id",
+        "_stream",
+        "is_broken",
+    )
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -47,6 +54,8 @@ class RecordStream:
         # Of the body: what of a record was not asked for yet.
         self._content = b""
         self._at_end = True
+        #: A body was malformed: nothing that follows is a request.
+        self.is_broken = False
 
     def next_record(self) -> fastcgi.Record | None:
         """Return the next record, None at the end of the connection."""
@@ -92,10 +101,12 @@ class RecordStream:
         if record is None:
             raise Disconnected("the front server closed within a request body")
         if record.request_id != self._request_id:
+            self.is_broken = True
             raise RemoteProtocolError("a FastCGI record of another request")
         if record.kind == fastcgi.ABORT_REQUEST:
             raise Disconnected("the front server aborted the request")
         if record.kind != fastcgi.STDIN:
+            self.is_broken = True
             raise RemoteProtocolError(f"FastCGI record {record.kind} within a body")
         self._at_end = not record.content
         return record.content
@@ -221,7 +232,7 @@ class FastCgiConnection(CgiConnection):
                 return
             records.end()
             stays = keeps_connection and not self.site.draining
-            if not stays or not self._rest_is_read(exchange):
+            if not stays or not self._rest_is_read(exchange) or records.is_broken:
                 super().close_gently()
                 return
             timeout = self.limits.keepalive_timeout

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from geuwsgi.errors import RemoteProtocolError
 from geuwsgi.protocol import uwsgi
+from geuwsgi.protocol.foreign import name_protocol
 from geuwsgi.server.cgiconnection import (
     DEFAULT_VARS,
     SPECIAL_IF_GIVEN,
@@ -113,6 +114,10 @@ class UwsgiConnection(CgiConnection):
         exchange.vars_count = count * 2
         protocol = environ["SERVER_PROTOCOL"]
         if protocol != "HTTP/1.1" and str(protocol).startswith("HTTP/"):
+            if not str(protocol).isprintable():
+                # It would begin the answer, and end its line.
+                self.refuse(RemoteProtocolError("a control in SERVER_PROTOCOL"))
+                return None
             exchange.protocol = str(protocol)
         self.is_head = environ["REQUEST_METHOD"] == "HEAD"
         if length:
@@ -147,7 +152,7 @@ class UwsgiConnection(CgiConnection):
                     "the client or its proxy must speak the uwsgi protocol"
                 )
             )
-        elif received[:2] == b"\x16\x03":
-            self.site.report("a TLS handshake came to a uwsgi socket")
+        elif named := name_protocol(received):
+            self.site.report(f"{named} came to a uwsgi socket")
         else:
             self.site.report(f"-- unavailable modifier requested: {modifier1} --")

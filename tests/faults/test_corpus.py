@@ -143,6 +143,55 @@ def test_hostile_packets_never_reach_the_application(
     assert target.counts() == before
 
 
+@pytest.mark.parametrize(
+    "path", files("fastcgi-connection"), ids=lambda path: path.stem
+)
+def test_fastcgi_connections_that_hide_a_request(target: Target, path: Path) -> None:
+    _, before = target.counts()
+    received = answer_to(target.fastcgi, path.read_bytes(), cut=True)
+    found, wanted = statuses(received, rb"Status: (\d+) "), expected(path)
+    if found != (wanted if wanted.isdigit() else ""):
+        # This application says 200 whatever it finds the body to be.
+        assert b"RemoteProtocolError" in received or b"InputError" in received
+    assert target.counts()[1] == before, "the hidden request was run"
+
+
+def foreign() -> dict[str, bytes]:
+    """What each protocol begins with, by the name it has in the log."""
+    return {
+        "an HTTP request": b"GET /called HTTP/1.1\r\nHost: a\r\n\r\n",
+        "an HTTP/2 connection": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),
+        "a TLS handshake": b"\x16\x03\x01\x00\x20\x01" + bytes(31),
+        "a PROXY header": b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n",
+        "a FastCGI record": b"\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0",
+        "an SCGI request": (CORPUS / "scgi" / "no-comma.400.bin").read_bytes(),
+        "a uwsgi packet": (CORPUS / "uwsgi" / "empty-key.400.bin").read_bytes(),
+        "an SSH connection": b"SSH-2.0-OpenSSH_9.9\r\n",
+    }
+
+
+@pytest.mark.parametrize(
+    ("protocol", "socket_name", "own"),
+    [
+        ("uwsgi", "a uwsgi socket", "a uwsgi packet"),
+        ("scgi", "an SCGI socket", "an SCGI request"),
+        ("fastcgi", "a FastCGI socket", "a FastCGI record"),
+    ],
+)
+def test_what_comes_to_the_wrong_socket_is_named_in_the_log(
+    target: Target, protocol: str, socket_name: str, own: str
+) -> None:
+    before = target.counts()
+    for name, octets in foreign().items():
+        if name == own:
+            continue
+        answer_to(getattr(target, protocol), octets)
+        if protocol == "uwsgi" and name == "an HTTP/2 connection":
+            name = "an HTTP request"
+        target.server.wait_for_log(f"{name} came to {socket_name}")
+    assert target.counts() == before
+
+
 def test_http_on_a_uwsgi_socket_is_told_in_the_log(target: Target) -> None:
     received = answer_to(target.uwsgi, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b"an HTTP request came to a uwsgi socket" in received
