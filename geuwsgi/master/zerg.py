@@ -36,7 +36,8 @@ class ZergServerDuty(Duty):
 
     def begin(self, desk: Desk) -> None:
         """Raises StartupError if the path cannot be listened at."""
-        self._server = open_server(self._path, self._mode)
+        mode = _private_mode() if self._mode is None else self._mode
+        self._server = open_server(self._path, mode)
         self._reception = Reception(self._server)
         self._desk = desk
         desk.watch(self._server.fileno(), self._give)
@@ -69,6 +70,13 @@ class ZergServerDuty(Duty):
                 give_sockets(visitor, list(filenos))
             except OSError as exc:
                 self._log(f"zerg-server: sockets were not taken: {exc.strerror}")
+
+
+def _private_mode() -> int:
+    """What the umask leaves, but nothing for others: who connects gets the sockets."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o770 & ~umask
 
 
 def zerg_duty(

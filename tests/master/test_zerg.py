@@ -6,6 +6,8 @@ import os
 import select
 import signal
 import socket
+import stat
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,8 @@ from geuwsgi.testing.client import free_port
 from geuwsgi.testing.process import ServerProcess
 from tests.master.desk import PaperDesk
 from tests.master.site import Site
+
+Answer = Callable[[socket.socket], object]
 
 
 def test_whoever_connects_is_given_the_sockets(tmp_path: Path) -> None:
@@ -82,6 +86,120 @@ def test_who_sends_no_sockets_is_no_zerg_server(tmp_path: Path) -> None:
         with pytest.raises(StartupError, match="is no zerg server"):
             take_sockets(path)
         answering.join()
+
+
+def _send(*fds: int, count: int, greeting: bytes = b"uwsgi-zerg") -> Answer:
+    return lambda visitor: socket.send_fds(
+        visitor, [greeting + struct.pack("<I", count)], fds
+    )
+
+
+@pytest.mark.parametrize(
+    "answer_of",
+    [
+        lambda fds: lambda visitor: None,
+        lambda fds: lambda visitor: visitor.sendall(os.urandom(5000)),
+        lambda fds: lambda visitor: visitor.sendall(b"uwsgi-zerg"),
+        lambda fds: _send(count=0, greeting=b"uwsgi-zergs"),
+        lambda fds: _send(count=1),
+        lambda fds: _send(count=1 << 31),
+        lambda fds: _send(fds["listening"], count=2),
+        lambda fds: _send(fds["listening"], fds["listening"], count=1),
+        lambda fds: _send(*[fds["listening"]] * 200, count=200),
+        lambda fds: _send(fds["file"], count=1),
+        lambda fds: _send(fds["datagrams"], count=1),
+        lambda fds: _send(fds["listening"], fds["connected"], count=2),
+        lambda fds: _send(fds["listening"], count=1, greeting=b"UWSGI-ZERG"),
+    ],
+    ids=[
+        *("closes", "garbage", "no-count", "long-greeting", "none-of-one", "wraps"),
+        *("one-of-two", "two-of-one", "two-hundred", "a-file", "datagrams"),
+        *("connected", "another-greeting"),
+    ],
+)
+def test_hostile_servers_give_nothing_and_leave_nothing_open(
+    tmp_path: Path, answer_of: Callable[[dict[str, int]], Answer]
+) -> None:
+    path = str(tmp_path / "hostile.sock")
+    with (
+        open_server(path, None) as server,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        socket.socket(type=socket.SOCK_DGRAM) as datagrams,
+        socket.create_connection(listening.getsockname()) as connected,
+        open(os.devnull, "rb") as file,
+    ):
+        fds = {
+            "listening": listening.fileno(),
+            "datagrams": datagrams.fileno(),
+            "connected": connected.fileno(),
+            "file": file.fileno(),
+        }
+        server.setblocking(True)
+
+        def serve() -> None:
+            visitor, _ = server.accept()
+            with visitor:
+                answer_of(fds)(visitor)
+
+        serving = threading.Thread(target=serve)
+        before = set(os.listdir("/proc/self/fd"))
+        serving.start()
+        with pytest.raises(StartupError, match=r"is no zerg server|no sockets from"):
+            take_sockets(path)
+        serving.join()
+        assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_hostile_visitors_do_not_keep_others_from_the_sockets(tmp_path: Path) -> None:
+    path = str(tmp_path / "zerg.sock")
+    listeners = open_listeners([Spec("socket", "127.0.0.1:0")])
+    desk = PaperDesk()
+    duty = ZergServerDuty(path, None, listeners, lambda line: None)
+    duty.begin(desk)
+    ((fileno, give),) = desk.watched.items()
+    before = set(os.listdir("/proc/self/fd"))
+    silent = []
+    for number in range(60):
+        visitor = socket.socket(socket.AF_UNIX)
+        visitor.connect(path)
+        if number % 3 == 0:
+            visitor.sendall(os.urandom(1000))
+        if number % 3 == 1:
+            visitor.close()
+        else:
+            silent.append(visitor)
+        _when_readable(fileno, give)
+    give()  # nobody is there
+    for visitor in silent:
+        visitor.close()
+    assert set(os.listdir("/proc/self/fd")) == before
+    giver = threading.Thread(target=_when_readable, args=(fileno, give))
+    giver.start()
+    (taken,) = take_sockets(path)
+    giver.join()
+    os.close(taken.fd)
+    duty.end()
+    for listener in listeners:
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    ("umask", "mode", "expected"),
+    [(0, None, 0o770), (0o077, None, 0o700), (0o077, 0o666, 0o666)],
+)
+def test_the_sockets_are_not_for_everybody_unless_it_is_said(
+    tmp_path: Path, umask: int, mode: int | None, expected: int
+) -> None:
+    path = tmp_path / "zerg.sock"
+    duty = ZergServerDuty(str(path), mode, [], lambda line: None)
+    old = os.umask(umask)
+    try:
+        duty.begin(PaperDesk())
+        assert stat.S_IMODE(path.stat().st_mode) == expected
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(old)
+        duty.end()
 
 
 @pytest.mark.e2e
