@@ -113,6 +113,30 @@ def test_vassals_come_change_break_and_go_alone(empire: Empire) -> None:
     assert server.processes() == {}
 
 
+def test_masters_that_are_stopped_and_go_on_lose_nothing(empire: Empire) -> None:
+    empire.write("one")
+    server = empire.start()
+    empire.wait_until_ready("one")
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+    (master,) = map(int, children.read_text().split())
+    os.kill(master, signal.SIGSTOP)
+    try:
+        empire.write("one", site="uno")
+        server.wait_for_log(r"one\.ini", count=server.log.count("one.ini") + 1)
+        assert empire.ask("one")[0] == "one"
+    finally:
+        os.kill(master, signal.SIGCONT)
+    empire.wait_for_site("one", "uno")
+    server.send_signal(signal.SIGSTOP)
+    try:
+        assert empire.ask("one")[0] == "uno"
+    finally:
+        server.send_signal(signal.SIGCONT)
+    # The same process all the time: nobody took it for dead.
+    assert str(master) in children.read_text().split()
+    assert server.stop() == 0
+
+
 def test_vassals_drain_when_their_emperor_is_killed(empire: Empire) -> None:
     empire.write("one")
     server = empire.start("--vassal-set", "procname-prefix=vassal-")
