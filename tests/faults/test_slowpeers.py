@@ -31,7 +31,7 @@ SITE = """\
 def application(environ, start_response):
     environ['wsgi.input'].read()
     start_response('200 OK', [('Content-Type', 'text/plain')])
-    return [bytes(3_000_000) if environ['PATH_INFO'] == '/big' else b'ok']
+    return [b'x' * 3_000_000 if environ['PATH_INFO'] == '/big' else b'ok']
 """
 
 
