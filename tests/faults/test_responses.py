@@ -53,13 +53,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]
 
 
 def ask(address: str, request: str) -> bytes:
-    """Everything that comes for a request and a second one behind it."""
-    head = f"{request} HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n"
+    """Everything that comes for a request and a second one behind it.
+
+    Both leave at once: the first may end the connection.
+    """
+    head = f"{request} HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\n".encode("latin-1")
+    second = b"GET /static/file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     with Client(address) as client:
-        client.send(f"{head}\r\n".encode("latin-1"))
-        client.send(
-            b"GET /static/file HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        )
+        client.send(head + second)
         return client.read_to_end()
 
 
