@@ -337,17 +337,22 @@ def test_another_reload_takes_the_place_of_one_that_hangs() -> None:
     assert world.numbers_serving() == [1, 2]
 
 
+def end_all_that_is_built(world: World, code: int | None, *, pause: float) -> None:
+    """Have the members of the generation in building exit until it is given up."""
+    for _ in range(6):
+        building = world.building
+        if building is None:
+            return
+        for member in list(building.members.values()):
+            world.exit(member, code)
+        world.wait(pause)
+
+
 def test_new_workers_that_die_before_they_are_ready_end_the_reload() -> None:
     world = two_workers().begin()
     world.members_get_ready = False
     world.ask(Request.RELOAD)
-    for _ in range(6):
-        building = world.building
-        if building is None:
-            break
-        for member in list(building.members.values()):
-            world.exit(member, 1)
-        world.wait(3)
+    end_all_that_is_built(world, 1, pause=3)
     assert world.building is None
     assert world.has_logged(
         "generation 2 failed: its workers die before they are ready; "
@@ -360,13 +365,7 @@ def test_a_reload_for_which_nothing_can_be_forked_ends() -> None:
     world = two_workers().begin()
     world.members_start = False
     world.ask(Request.RELOAD)
-    for _ in range(6):
-        building = world.building
-        if building is None:
-            break
-        for member in list(building.members.values()):
-            world.exit(member, None)
-        world.wait(1)
+    end_all_that_is_built(world, None, pause=1)
     assert world.building is None
     assert world.has_logged("generation 2 failed: its processes cannot be forked; ")
     assert world.numbers_serving() == [1, 2]
