@@ -16,6 +16,7 @@ from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
 from geuwsgi.server.abort import RequestAborted
 from geuwsgi.server.answering import ENDS, answer
 from geuwsgi.server.exchange import Carrier, Exchange
+from geuwsgi.server.lending import LEAST_RATE
 from geuwsgi.shared import scoreboard
 from geuwsgi.wsgi.input import BodyInput, ChunkedInput, LengthInput
 
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 _LINGER_S = 5.0
 _LINGER_BYTES = 1 << 28
 
-#: So much of a body is read before a core is taken, all of it if it is smaller; it has
-#: to come with this many bytes a second at least.
-_SMALL_BODY = 65536
-_LEAST_RATE = 1024
+#: So much of a body is read before a core is taken, all of it if it is smaller, at
+#: ``LEAST_RATE`` or sooner.
+SMALL_BODY = 65536
 
 #: Characters of a refusal that the log and the peer are told.
-_TOLD = 160
+TOLD = 160
 
 #: Bytes of a body that are read at once.
 _BLOCK = 65536
@@ -203,9 +203,9 @@ class Connection(Carrier):
         """
         is_short = self.site.lending.is_needed
         if type(body) is LengthInput:
-            remaining = min(body.remaining, _SMALL_BODY)
+            remaining = min(body.remaining, SMALL_BODY)
         elif is_short and type(body) is ChunkedInput:
-            remaining = _SMALL_BODY
+            remaining = SMALL_BODY
         else:
             return True
         if body.before_first_read is not None:
@@ -215,10 +215,10 @@ class Connection(Carrier):
             body.before_first_read = None
         stream = self.stream
         stream.deadline = (
-            self.site.clock.now + self.limits.body_timeout + remaining / _LEAST_RATE
+            self.site.clock.now + self.limits.body_timeout + remaining / LEAST_RATE
         )
         try:
-            body.fill(_SMALL_BODY)
+            body.fill(SMALL_BODY)
         except PeerTimeout:
             self.refuse(RemoteProtocolError("request body not complete in time", 408))
             return False
@@ -233,7 +233,7 @@ class Connection(Carrier):
         """Answer a request that could not be read, and end the connection."""
         site = self.site
         # A line of the head may be as long as the head, and may hold a secret.
-        message = str(error)[:_TOLD]
+        message = str(error)[:TOLD]
         environ = self.new_environ()
         site.report(f"bad request from {self._peer(environ)}: {message}")
         exchange = Exchange(site, self, environ)

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
 
+#: Bytes a second that a peer has to send or take. No real link is slower.
+LEAST_RATE = 1024
+#: Seconds that a peer may pause before its rate counts, and when no more cores can be
+#: lent.
+GRACE_S = 5.0
+_SHORT_GRACE_S = 1.0
+
 #: In place of the number of an exchange's core: it is lent.
 LENT = -2
 
@@ -36,6 +43,11 @@ _LEAST_KEPT = 1 << 14
 #: itself the pause is at least: with 10,000 cores one takes 2 ms.
 _LOOK_EVERY_S = 0.01
 _PAUSE_RATIO = 20
+
+
+def grace_s(lending: Lending) -> float:
+    """Return how many seconds a peer may pause before its rate counts."""
+    return _SHORT_GRACE_S if lending.is_full else GRACE_S
 
 
 class Lending:

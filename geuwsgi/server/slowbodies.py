@@ -12,18 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from geuwsgi.server.lending import GRACE_S, LEAST_RATE, grace_s
+
 if TYPE_CHECKING:
     from geuwsgi.net.stream import Stream
     from geuwsgi.server.cores import Cores
     from geuwsgi.server.exchange import Exchange
     from geuwsgi.server.lending import Lending
-
-#: Seconds that a body may pause before its rate counts.
-_GRACE_S = 5.0
-#: The same when no more cores can be lent.
-_SHORT_GRACE_S = 1.0
-#: Bytes a second, as for small bodies.
-_LEAST_RATE = 1024
 
 
 class SlowBodies:
@@ -44,8 +39,8 @@ class SlowBodies:
         if not lending.is_needed:
             self._seen.clear()
             return
-        grace = _SHORT_GRACE_S if lending.is_full else _GRACE_S
-        slow = self.look([*cores.holders.values(), *lending.exchanges], now, grace)
+        exchanges = [*cores.holders.values(), *lending.exchanges]
+        slow = self.look(exchanges, now, grace_s(lending))
         if cores.free and not lending.is_full:
             return
         for stream in slow:
@@ -57,7 +52,7 @@ class SlowBodies:
             )
 
     def look(
-        self, exchanges: Iterable[Exchange], now: float, grace: float = _GRACE_S
+        self, exchanges: Iterable[Exchange], now: float, grace: float = GRACE_S
     ) -> list[Stream]:
         """Return the streams of ``exchanges`` to be given up."""
         before = self._seen
@@ -68,7 +63,7 @@ class SlowBodies:
             if arrived < 0:
                 continue
             since, first = self._seen[exchange] = before.get(exchange, (now, arrived))
-            if arrived - first < (now - since - grace) * _LEAST_RATE:
+            if arrived - first < (now - since - grace) * LEAST_RATE:
                 slow.append(exchange.stream)
         return slow
 

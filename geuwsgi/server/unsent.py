@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
+from geuwsgi.server.lending import GRACE_S, LEAST_RATE, grace_s
+
 if TYPE_CHECKING:
     from geuwsgi.net.clock import Clock
     from geuwsgi.server.cores import Cores
@@ -33,13 +35,6 @@ _MUCH_BYTES = 32 << 20
 _LEAST_SPILLED = 1 << 16
 #: A disk may be slow, and who waits for it keeps a core: as many write at once.
 _MOST_WRITING = 4
-
-#: Seconds that a reader may take nothing, or little, before its rate counts.
-_GRACE_S = 5.0
-#: The same when no more cores can be lent.
-_SHORT_GRACE_S = 1.0
-#: Bytes a second, as for bodies.
-_LEAST_RATE = 1024
 
 
 @dataclass(slots=True)
@@ -186,7 +181,7 @@ class Unsent:
                 *lending.exchanges,
             ],
             self._clock.now,
-            _SHORT_GRACE_S if lending.is_full else _GRACE_S,
+            grace_s(lending),
         )
         if cores.free and not lending.is_full:
             return
@@ -200,7 +195,7 @@ class Unsent:
             )
 
     def look(
-        self, exchanges: list[Exchange], now: float, grace: float = _GRACE_S
+        self, exchanges: list[Exchange], now: float, grace: float = GRACE_S
     ) -> list[Exchange]:
         """Return those of ``exchanges`` whose readers are too slow.
 
@@ -218,7 +213,7 @@ class Unsent:
             if left > first:
                 since, first = now, left  # another piece
             self._seen[exchange] = since, first
-            if first - left < (now - since - grace) * _LEAST_RATE:
+            if first - left < (now - since - grace) * LEAST_RATE:
                 slow.append(exchange)
         return slow
 

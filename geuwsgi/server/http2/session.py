@@ -20,13 +20,14 @@ import h2.exceptions
 import h2.settings
 
 from geuwsgi.errors import Disconnected, PeerTimeout, RemoteProtocolError
-from geuwsgi.server.connection import READ_SIZE, Connection
+from geuwsgi.server.connection import READ_SIZE, SMALL_BODY, TOLD, Connection
 from geuwsgi.server.context import ConnectionGreenlet
 from geuwsgi.server.exchange import Exchange
 from geuwsgi.server.http2.channel import Channel
 from geuwsgi.server.http2.guard import FrameError, FrameGuard
 from geuwsgi.server.http2.heads import Field, request_head
 from geuwsgi.server.http2.request import RequestConnection, StreamExchange
+from geuwsgi.server.lending import LEAST_RATE
 from geuwsgi.wsgi.input import UnboundInput
 
 if TYPE_CHECKING:
@@ -42,14 +43,9 @@ _MAX_BUFFERED = 1 << 18
 _FREE_RESETS = 200
 
 
-#: So much of a body is read before a core is taken; see ``await_small_body``.
-_SMALL_BODY = 65536
-_LEAST_RATE = 1024
 #: Bytes of a list of fields, with what HPACK counts for each (RFC 7541 §4.1): longer
 #: ones end the connection, shorter ones, if they are too long, get a 431.
 _MOST_FIELD_BYTES = 65536
-#: Characters of a refusal that the log and the peer are told.
-_TOLD = 160
 
 
 class Session:
@@ -178,7 +174,7 @@ class Session:
     def _report_bad(self, exc: Exception) -> None:
         peer = self._connection.environ.get("REMOTE_ADDR", "?")
         # h2 quotes octets as they came; a line of the log is one line.
-        told = str(exc)[:_TOLD].encode("unicode_escape").decode("ascii")
+        told = str(exc)[:TOLD].encode("unicode_escape").decode("ascii")
         self._site.report(f"bad HTTP/2 from {peer}: {told}")
 
     def _dispatch(self, event: h2.events.Event) -> None:
@@ -266,7 +262,7 @@ class Session:
             except RemoteProtocolError as error:
                 exchange = Exchange(self._site, request, request.environ.copy())
                 exchange.protocol = "HTTP/2.0"
-                message = str(error)[:_TOLD]
+                message = str(error)[:TOLD]
                 self._site.report(f"bad HTTP/2 request: {message}")
                 exchange.respond_error(error.status, message)
             else:
@@ -333,8 +329,8 @@ class Session:
         length = int(str(exchange.environ.get("CONTENT_LENGTH") or 0))
         if exchange.input is None or not length:
             return
-        wanted = min(length, _SMALL_BODY)
-        timeout = self._connection.limits.body_timeout + wanted / _LEAST_RATE
+        wanted = min(length, SMALL_BODY)
+        timeout = self._connection.limits.body_timeout + wanted / LEAST_RATE
         try:
             channel.await_body(wanted, self._site.clock.now + timeout)
         except PeerTimeout:
